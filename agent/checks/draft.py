@@ -1,0 +1,40 @@
+"""What a check is, and what it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from agent.events import Passage
+from agent.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A citation as the model wrote it: a passage's label or id, and words that it says stand there."""
+
+    passage_id: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft after it was parsed. `raw` is the model's text; `answer` the part that is meant for the client."""
+
+    raw: str
+    answer: str
+    request: Request
+    passages: tuple[Passage, ...] = ()
+    citations: tuple[Cited, ...] = ()
+    no_answer: bool = False
+    value: BaseModel | None = None
+    """The parsed output, where the agent has an output type."""
+
+
+Check = Callable[[Draft], Iterable[str]]
+"""No strings means that the draft passes; each string is one problem, told to the model in these words.
+
+The function's name is the check's name in events and messages.
+"""

@@ -1,0 +1,221 @@
+"""What can happen in a run, in the past tense. Facts only: no behaviour lives here.
+
+An event's `type` and `version` stand beside its data, in the ledger as in the feed. They are data themselves and are
+never renamed; a new field gets a default, a changed meaning gets a new version with an `upcast` for the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(BaseModel):
+    """A fact about a run. Frozen, because history does not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def upcast(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Data of an older `version` of this event, as this version would have written it."""
+        return data
+
+    def public(self) -> Mapping[str, str]:
+        """What the feed may carry of this event: ids, counts and names, never text of a prompt or an answer."""
+        return {}
+
+
+class Ending(Event):
+    """The last fact of a run. It is the run's result and no step takes it."""
+
+    @property
+    def status(self) -> Literal["completed", "failed", "incomplete"]:
+        return "completed"
+
+
+class Passage(BaseModel):
+    """A piece of a stored document, word for word. `label` is its short name in one run (`p1`, `p2`, ...)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    label: str
+    document_id: str
+    title: str
+    source: str
+    """Where the document came from: its path or URL, as it was ingested."""
+    url: str | None = None
+    """The document's own address, if it has one that a reader can open."""
+    text: str
+    score: float = 0.0
+
+
+class Usage(BaseModel):
+    """Tokens of one call. `cached` ones are part of `input`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Problem(BaseModel):
+    """One thing that is wrong with a draft. `check` names the check, `message` is what the model is told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    check: str
+    message: str
+
+
+class Citation(BaseModel):
+    """Both ends of a citation, in code points: the span of the answer and the span of the passage.
+
+    `quote` is cut from the passage by us and is never the model's own spelling.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    answer_start: int
+    answer_end: int
+    passage_id: str
+    document_id: str
+    title: str
+    source: str
+    url: str | None = None
+    passage_start: int
+    passage_end: int
+    quote: str
+
+
+class RequestReceived(Event):
+    """The run was opened; the request itself stands on the run."""
+
+    type = "request.received"
+    agent: str
+
+    def public(self) -> Mapping[str, str]:
+        return {"agent": self.agent}
+
+
+class PassagesFound(Event):
+    """What the search brought. `index_version` is the collection's change number that was searched."""
+
+    type = "passages.found"
+    version = 2
+    query: str
+    collection: str
+    index_version: int
+    passages: tuple[Passage, ...]
+
+    @classmethod
+    def upcast(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        if version < 2:  # version 1 searched the one collection there was and did not name it
+            return {"collection": "default", **data}
+        return data
+
+    def public(self) -> Mapping[str, str]:
+        return {
+            "collection": self.collection,
+            "index_version": str(self.index_version),
+            "passages": ",".join(passage.id for passage in self.passages),
+        }
+
+
+class AnswerDrafted(Event):
+    """A model's words, not yet checked: nothing of `draft` may leave the service."""
+
+    type = "answer.drafted"
+    draft: str
+    finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
+    model: str
+    endpoint: str
+    offline: bool = False
+    prompt: str
+    """The prompt that was asked: `name@version+hash`."""
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    """None where the price is unknown."""
+    repairs: int = 0
+    """How many repairs led to this draft."""
+
+    def public(self) -> Mapping[str, str]:
+        return {
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "prompt": self.prompt,
+            "finish_reason": self.finish_reason,
+            "repairs": str(self.repairs),
+            "input_tokens": str(self.usage.input_tokens),
+            "output_tokens": str(self.usage.output_tokens),
+        }
+
+
+class DraftRejected(Event):
+    """The newest draft did not hold. Each problem names its check."""
+
+    type = "draft.rejected"
+    problems: tuple[Problem, ...]
+    repairs: int
+
+    def public(self) -> Mapping[str, str]:
+        checks = sorted({problem.check for problem in self.problems})
+        return {"checks": ",".join(checks), "problems": str(len(self.problems)), "repairs": str(self.repairs)}
+
+
+class AnswerAccepted(Ending):
+    """The one checked answer."""
+
+    type = "answer.accepted"
+    text: str
+    citations: tuple[Citation, ...] = ()
+    no_answer: bool = False
+    incomplete: Literal["max_output_tokens"] | None = None
+    checks: tuple[str, ...] = ()
+    """The checks that it passed."""
+    model: str = ""
+    offline: bool = False
+    repairs: int = 0
+
+    @property
+    def status(self) -> Literal["completed", "failed", "incomplete"]:
+        return "incomplete" if self.incomplete else "completed"
+
+    def public(self) -> Mapping[str, str]:
+        return {
+            "status": self.status,
+            "citations": str(len(self.citations)),
+            "no_answer": str(self.no_answer).lower(),
+            "model": self.model,
+            "repairs": str(self.repairs),
+        }
+
+
+class RunFailed(Ending):
+    """There is no answer. `message` is for the client and holds no word of a model or a document."""
+
+    type = "run.failed"
+    code: str
+    message: str
+    repairs: int = 0
+
+    @property
+    def status(self) -> Literal["completed", "failed", "incomplete"]:
+        return "failed"
+
+    def public(self) -> Mapping[str, str]:
+        return {"status": "failed", "code": self.code, "repairs": str(self.repairs)}
+
+
+CATALOGUE: tuple[type[Event], ...] = (
+    RequestReceived,
+    PassagesFound,
+    AnswerDrafted,
+    DraftRejected,
+    AnswerAccepted,
+    RunFailed,
+)
+"""Every event of the chains that ship; an agent's own events join through its routes."""

@@ -1,0 +1,125 @@
+"""What becomes of a delivery, as a value. Deciding is pure; `Ledger.commit` does the writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tenacity import RetryCallState
+from tenacity.wait import wait_base, wait_exponential
+
+from agent.envelope import Sealed
+from agent.errors import AgentError, Overloaded, Permanent, Unfamiliar
+from agent.events import RunFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The step is done; these are its consequences. `route` takes the last of them; None if it ends the run."""
+
+    events: tuple[Sealed, ...]
+    route: str | None
+    status: str = "in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Try the same work again, no sooner than `delay_s` from now. `counted` if this try used up an attempt."""
+
+    delay_s: float
+    kind: str
+    reason: str
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Set the work aside for a person to look at; the run ends in `failure`, which is what the client sees."""
+
+    kind: str
+    reason: str
+    failure: RunFailed
+
+
+Outcome = Advance | Postpone | Bury
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Delays grow from `first_s` to `most_s`; the delay itself is drawn between zero and that (full jitter)."""
+
+    first_s: float
+    most_s: float
+    attempts: int
+    """The first try counts as one."""
+
+    def delay_s(self, attempt: int, chance: float) -> float:
+        """The delay after the `attempt`-th try. `chance` is in [0, 1) and comes from outside: no dice in here."""
+        wait: wait_base = wait_exponential(multiplier=self.first_s, max=self.most_s)
+        return wait(_tried(attempt)) * chance
+
+
+PARK_S = 5.0
+"""Work that only a newer release can read is looked at again after so many seconds, until the run's deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """What to do about an error, by its class. The one owner of retries in the whole system."""
+
+    default: Backoff = Backoff(first_s=0.5, most_s=30.0, attempts=5)
+    by_kind: Mapping[str, Backoff] = field(
+        default_factory=lambda: {
+            "malformed": Backoff(first_s=0.2, most_s=5.0, attempts=3),
+            "empty": Backoff(first_s=0.2, most_s=5.0, attempts=3),
+            "rate_limited": Backoff(first_s=1.0, most_s=60.0, attempts=8),
+            "bug": Backoff(first_s=0.5, most_s=5.0, attempts=3),
+        }
+    )
+
+    def settle(self, attempt: int, error: Exception, chance: float) -> Postpone | Bury:
+        """What to do about `error` on the `attempt`-th try, counted from 1."""
+        kind = error.kind if isinstance(error, AgentError) else "bug"
+        reason = f"{type(error).__name__}: {error}"
+        backoff = self.by_kind.get(kind, self.default)
+        match error:
+            case Unfamiliar():
+                return Postpone(PARK_S, kind, reason, counted=False)
+            case Permanent():
+                return Bury(kind, reason, failure_of(kind))
+            case _ if attempt >= backoff.attempts:
+                return Bury(kind, f"after {attempt} attempts: {reason}", failure_of(kind))
+            case Overloaded():
+                return Postpone(error.retry_after_s + backoff.delay_s(attempt, chance), kind, reason)
+            case _:
+                return Postpone(backoff.delay_s(attempt, chance), kind, reason)
+
+
+MESSAGES = {
+    "rate_limited": ("rate_limit_exceeded", "The model's endpoint is rate limited and stayed so; try again later."),
+    "quota": ("rate_limit_exceeded", "The quota at the model's endpoint is used up; its owner has to raise it."),
+    "transport": ("server_error", "The model's endpoint could not be reached."),
+    "server": ("server_error", "The model's endpoint kept failing."),
+    "malformed": ("server_error", "The model's endpoint kept sending replies that cannot be read."),
+    "empty": ("server_error", "The model's endpoint kept sending empty replies."),
+    "rejected": ("server_error", "The model's endpoint refused the request."),
+    "unauthorized": ("server_error", "The model's endpoint refused our key; its owner has to look at the settings."),
+    "undecodable": ("server_error", "The run's record could not be read; an operator has been left a dead letter."),
+    "unroutable": ("server_error", "The run has nowhere to go; an operator has been left a dead letter."),
+    "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
+    "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
+    "refused": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),
+}
+"""By failure class: the code of the Responses API's closed list, and words for the client without any model text."""
+
+
+def failure_of(kind: str, repairs: int = 0) -> RunFailed:
+    """The ending that a client sees after a failure of this class."""
+    _, message = MESSAGES.get(kind, ("server_error", "The run failed; an operator has been left a dead letter."))
+    return RunFailed(code=kind, message=message, repairs=repairs)
+
+
+def _tried(attempt: int) -> RetryCallState:
+    state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # only its number is read
+    state.attempt_number = attempt
+    return state

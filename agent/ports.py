@@ -1,0 +1,249 @@
+"""What the shell needs from storage and transport, and the values that pass between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from agent.effects import AnyEffect
+from agent.envelope import Envelope, Key, Sealed
+from agent.events import Usage
+from agent.outcome import Outcome
+
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a stream entry says: where the work of a run stands. All of it readable in redis-cli."""
+
+    run: str
+    generation: int
+    seq: int
+    route: str
+    attempt: int
+    project: str = DEFAULT_PROJECT
+    trace: str = ""
+
+    @property
+    def key(self) -> Key:
+        return Key(self.run, self.generation, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One hand-over of a work row to a worker. `entry` is the stream entry's id."""
+
+    pointer: Pointer
+    entry: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stream entry that is no pointer: somebody else wrote it, or a bug of ours."""
+
+    route: str
+    entry: str
+    fields: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to open: it, its first event and its work row are one write. `deadline_s` counts from now."""
+
+    id: str
+    project: str
+    agent: str
+    agent_version: str
+    prompts: Mapping[str, str]
+    request: str
+    """The `Request` as JSON."""
+    store: bool
+    first: Sealed
+    route: str
+    deadline_s: float
+    trace: str = ""
+
+    @property
+    def pointer(self) -> Pointer:
+        return Pointer(self.id, 1, 1, self.route, 1, self.project, self.trace)
+
+
+CallStatus = Literal["asked", "answered", "failed", "unknown"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One question to the world inside one delivery.
+
+    A paid one is written as `asked` before it is made, with the most it may cost; what came of it follows.
+    `asked` turns into `unknown` when the work is handed out again and nobody knows what became of the call.
+    """
+
+    id: str
+    effect: AnyEffect
+    hash: str
+    occurrence: int
+    """How many times the same question was asked before in this delivery: 0 for the first."""
+    model: str = ""
+    endpoint: str = ""
+    prompt: str = ""
+    prompt_hash: str = ""
+    worst_case_usd: Decimal | None = None
+    status: CallStatus = "asked"
+    answer: str | None = None
+    """The answer as JSON."""
+    error_kind: str | None = None
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal | None = None
+    duration_ms: float = 0.0
+    intended: bool = False
+    """Whether the intent stands in the ledger already."""
+
+
+@dataclass(slots=True)
+class Begun:
+    """An open attempt: the delivery, its claim token, the run so far as the ledger holds it, and answers on record."""
+
+    delivery: Delivery
+    token: str
+    deliveries: int
+    """How often this attempt was handed out, this time included."""
+    agent: str
+    agent_version: str
+    prompts: Mapping[str, str]
+    request: str
+    deadline: datetime
+    remaining_s: float
+    """Seconds until the deadline, by the ledger's clock, when the attempt was opened."""
+    spent_usd: Decimal
+    trace: str
+    events: Sequence[Envelope]
+    answers: Mapping[tuple[str, int], str]
+    """Recorded answers as JSON, by effect hash and occurrence."""
+    calls: list[Call] = field(default_factory=list)
+    """What this delivery asked and has not put on record yet; `commit` writes it with the outcome."""
+
+    @property
+    def pointer(self) -> Pointer:
+        return self.delivery.pointer
+
+
+class Ledger(Protocol):
+    """The only thing that remembers. Every method raises `Transient` if the store cannot be reached."""
+
+    async def open(self, new: NewRun, /) -> None:
+        """Write a run, its first event and its work row: all of it, or nothing."""
+
+    async def begin(self, delivery: Delivery, /) -> Begun | None:
+        """Open an attempt: None if the work has moved on, ended or is not due; else the run so far.
+
+        Paid calls of earlier deliveries of this event that never came back are marked `unknown`.
+        """
+
+    async def intend(self, begun: Begun, call: Call, /) -> None:
+        """Put a paid call on record before it is made."""
+
+    async def record(self, begun: Begun, /) -> None:
+        """Put `begun.calls` on record now and empty it, whether or not the work has moved on: a bill is a bill."""
+
+    async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
+        """Record what the delivery ended in, with `begun.calls`: all of it, or nothing.
+
+        False if somebody was first: then only the attempt and its calls are kept. If the database refuses the very
+        rows of this outcome, the run is buried instead and the others in the same transaction are not harmed.
+        """
+
+    async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
+        """Keep an entry that is no pointer as a dead letter, once."""
+
+    async def published(self, entries: Mapping[Pointer, str], /) -> None:
+        """Note on the work rows which stream entries carry them; rows that moved on are left alone."""
+
+
+class Streams(Protocol):
+    """The transport: push wake-up, pending lists, backlog. Nothing depends on it for truth."""
+
+    async def publish(self, pointer: Pointer, /) -> str:
+        """Hand a work row to its route; the id of the entry."""
+
+    async def ended(self, run: str, /) -> None:
+        """Wake whoever waits for this run."""
+
+    async def ack(self, delivery: Delivery | Unreadable, /) -> None:
+        """Acknowledge and delete an entry; an unknown one is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as the door shows it. `ending` is there once it ended; the totals cover every call of every attempt."""
+
+    id: str
+    project: str
+    generation: int
+    agent: str
+    agent_version: str
+    request: str
+    status: Literal["in_progress", "completed", "failed", "incomplete"]
+    created_at: datetime
+    deadline: datetime
+    store: bool
+    trace: str
+    ended_at: datetime | None = None
+    ending: Sealed | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal | None = None
+    """None where the price of a call is unknown."""
+    calls: int = 0
+    """Model calls, failed and unknown ones included."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as it stands in the library. `current` is False once a newer ingest replaced or removed it."""
+
+    id: str
+    project: str
+    collection: str
+    document_id: str
+    title: str
+    source: str
+    url: str | None
+    text: str
+    current: bool
+
+
+class Shelf(Protocol):
+    """What the door reads from the ledger. Every method raises `Transient` if the store cannot be reached."""
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        """A run of this project, or None."""
+
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
+        """Those of `runs` that have ended (or are not there)."""
+
+    async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
+        """A stored passage of this project, also one that has been replaced since; or None."""
+
+    async def ping(self) -> None:
+        """Raises `Transient` if the store does not answer."""
+
+
+class Doorbell(Protocol):
+    """Wakes waiters in one API process when a run ends. A ring may be lost; whoever waits also looks."""
+
+    async def register(self, run: str, /) -> None:
+        """Have this process rung for `run`."""
+
+    async def rings(self) -> Sequence[str]:
+        """The runs that ended since the last call; waits up to a second for the first. Raises `Transient`."""
+
+    async def ping(self) -> None:
+        """Raises `Transient` if the transport does not answer."""

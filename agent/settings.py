@@ -1,0 +1,161 @@
+"""Every number and address somebody may want to turn: environment variables `CUELIGHT_*`, and one TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from agent.errors import Misconfigured
+
+Structured = Literal["auto", "json_schema", "json_object", "none"]
+
+
+class ModelSettings(BaseModel):
+    """One model of an endpoint. Prices are USD per million tokens; None where nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    input_usd_per_mtok: Decimal | None = None
+    cached_usd_per_mtok: Decimal | None = None
+    output_usd_per_mtok: Decimal | None = None
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible endpoint. `structured` says how it takes an output schema; `auto` finds out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    base_url: str
+    api_key: SecretStr | None = None
+    models: tuple[ModelSettings, ...]
+    structured: Structured = "auto"
+    timeout_s: float = Field(120.0, gt=0)
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Read once at start. Lists are comma-separated. See `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(env_prefix="CUELIGHT_", extra="ignore", frozen=True)
+
+    data_dir: Path = Path(".cuelight")
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    redis_prefix: str = Field("cuelight", pattern=r"^[a-z0-9_-]{1,40}$")
+
+    agent: Names = ("agent.agents:documents", "agent.agents:chat")
+    prompts_dir: Path | None = None
+    """Prompts beside the shipped ones; a name found here wins."""
+
+    model_base_url: str | None = None
+    model_api_key: SecretStr | None = None
+    models: Names = ()
+    models_file: Path | None = None
+    model_input_usd_per_mtok: Decimal | None = None
+    model_output_usd_per_mtok: Decimal | None = None
+    model_timeout_s: float = Field(120.0, gt=0)
+    model_structured: Structured = "auto"
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    public_url: str | None = None
+    allow_open_network: bool = False
+    """Binding to more than loopback is refused without it: there are no API keys yet to keep strangers out."""
+    max_body_bytes: int = Field(2_000_000, gt=0)
+    max_input_chars: int = Field(200_000, gt=0)
+
+    slots: int = Field(64, ge=1, le=10_000)
+    """Deliveries that a worker works on at once, per route."""
+    lease_s: float = Field(3.0, gt=0)
+    """Work whose worker has not been heard of for so long is taken over."""
+    sweep_s: float = Field(0.5, gt=0)
+    max_deliveries: int = Field(8, ge=1)
+    drain_s: float = Field(20.0, ge=0)
+    index_dir: Path | None = None
+    """Where workers keep their local search indexes; below `data_dir` when absent."""
+    feed_retention_s: int = Field(7 * 86_400, gt=0)
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    _lists = field_validator("agent", "models", mode="before")(_split)
+
+    def endpoints(self) -> tuple[EndpointSettings, ...]:
+        """The configured endpoints; none means that the offline model answers. Raises `Misconfigured`."""
+        if self.models_file is not None:
+            return read_models_file(self.models_file)
+        if self.model_base_url is None:
+            if self.models:
+                raise Misconfigured("CUELIGHT_MODELS is set without CUELIGHT_MODEL_BASE_URL: set the endpoint's URL")
+            return ()
+        if not self.models:
+            raise Misconfigured("CUELIGHT_MODEL_BASE_URL is set without CUELIGHT_MODELS: name at least one model")
+        models = tuple(
+            ModelSettings(
+                name=name,
+                input_usd_per_mtok=self.model_input_usd_per_mtok,
+                output_usd_per_mtok=self.model_output_usd_per_mtok,
+            )
+            for name in self.models
+        )
+        return (
+            EndpointSettings(
+                name="default",
+                base_url=self.model_base_url,
+                api_key=self.model_api_key,
+                models=models,
+                structured=self.model_structured,
+                timeout_s=self.model_timeout_s,
+            ),
+        )
+
+
+def load() -> Settings:
+    """The settings of this process. Raises `Misconfigured` naming the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Misconfigured(f"CUELIGHT_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}") from None
+
+
+def read_models_file(path: Path) -> tuple[EndpointSettings, ...]:
+    """The endpoints of a TOML file: `[[endpoint]]` with `name`, `base_url`, `api_key_env` and its `[[endpoint.model]]`.
+
+    A key never stands in the file: `api_key_env` names the environment variable that holds it. Raises `Misconfigured`.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())["endpoint"]
+        found = tuple(_endpoint(path, dict(table)) for table in tables)
+    except OSError as error:
+        raise Misconfigured(f"CUELIGHT_MODELS_FILE {path} cannot be read: {error.strerror}") from error
+    except KeyError:
+        raise Misconfigured(f"{path} has no [[endpoint]] table") from None
+    except (tomllib.TOMLDecodeError, ValidationError, TypeError, ValueError) as error:
+        raise Misconfigured(f"{path} is not a file of endpoints: {str(error).splitlines()[0]}") from error
+    names = [model.name for endpoint in found for model in endpoint.models]
+    for name in names:
+        if names.count(name) > 1:
+            raise Misconfigured(f"{path} names the model {name!r} twice; a model has one endpoint")
+    return found
+
+
+def _endpoint(path: Path, table: dict[str, Any]) -> EndpointSettings:
+    variable = table.pop("api_key_env", None)
+    if variable is not None and variable not in os.environ:
+        raise Misconfigured(f"{path} wants the key of {table.get('name')!r} in {variable}, which is not set")
+    key = SecretStr(os.environ[variable]) if variable else None
+    models = table.pop("model", ())
+    return EndpointSettings(**table, models=models, api_key=key)

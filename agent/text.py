@@ -1,0 +1,1 @@
+"""Words and sentences of any script, with their places. No word lists, no language."""
