@@ -14,6 +14,9 @@ Every way a delivery can fail, by what its caller should do:
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 
 class AgentError(Exception):
     """Base class of the errors a step or an effect may raise on purpose.
@@ -23,6 +26,10 @@ class AgentError(Exception):
     """
 
     kind = "error"
+    usage: Any = None
+    """An `agent.events.Usage`: the tokens that the failed call used all the same; None where nobody knows."""
+    cost_usd: Decimal | None = None
+    """What the failed call cost all the same; None where nobody knows."""
 
     def __init__(self, message: str, *, kind: str | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,24 @@
+"""For whoever writes steps and agents: everything a test needs to run them without an engine and without waiting."""
+
+from agent.testing.chain import Chain, Handle, Story
+from agent.testing.clock import HeldClock
+from agent.testing.memory import MemoryLedger
+from agent.testing.rows import AttemptRow, CallRow, DeadLetter, RunRow, WorkRow
+from agent.testing.script import Script, Unscripted
+from agent.testing.streams import MemoryStreams
+
+__all__ = [
+    "AttemptRow",
+    "CallRow",
+    "Chain",
+    "DeadLetter",
+    "Handle",
+    "HeldClock",
+    "MemoryLedger",
+    "MemoryStreams",
+    "RunRow",
+    "Script",
+    "Story",
+    "Unscripted",
+    "WorkRow",
+]

@@ -1,0 +1,115 @@
+"""The ledger on PostgreSQL: `Ledger` for the workers, `Shelf` for the door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from agent.adapters.ledger.beginning import Beginner, Opened
+from agent.adapters.ledger.connect import Pool
+from agent.adapters.ledger.errors import AWAY, away
+from agent.adapters.ledger.group import GroupCommit
+from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import Settlement
+from agent.adapters.ledger.writing import Garbage, Opening, Published, Record, Write, Writer
+from agent.envelope import Sealed
+from agent.errors import Refused
+from agent.events import Usage
+from agent.outcome import Bury, Outcome, failure_of
+from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, Unreadable
+
+
+class PostgresLedger:
+    """See `agent.ports.Ledger` and `agent.ports.Shelf` for the promises; passages are the library's."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._writes: GroupCommit[Write, bool] = GroupCommit(Writer(pool))
+        self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(pool))
+
+    async def open(self, new: NewRun, /) -> None:
+        await self._writes.submit(Opening(new), len(new.request) + len(new.first.data))
+
+    async def begin(self, delivery: Delivery, /) -> Begun | None:
+        return await self._begins.submit((os.urandom(16).hex(), delivery))
+
+    async def intend(self, begun: Begun, call: Call, /) -> None:
+        await self._writes.submit(Record(begun, (call,)), len(call.effect.canonical()))
+        call.intended = True
+
+    async def record(self, begun: Begun, /) -> None:
+        if begun.calls:
+            await self._writes.submit(Record(begun, tuple(begun.calls)))
+            begun.calls.clear()
+
+    async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
+        settlement = Settlement(begun, outcome, tuple(begun.calls))
+        try:
+            return await self._writes.submit(settlement, settlement.size())
+        except Refused as error:
+            bury = Bury("refused", f"the database refuses what follows: {error}", failure_of("refused"))
+            calls = tuple(replace(call, answer=None, error=str(error)) for call in begun.calls)
+            return await self._writes.submit(Settlement(begun, bury, calls))
+
+    async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
+        await self._writes.submit(Garbage(unreadable))
+
+    async def published(self, entries: Mapping[Pointer, str], /) -> None:
+        await self._writes.submit(Published(tuple(entries.items())))
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        row = await self._one("view", run, project)
+        return None if row is None else _view(row)
+
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
+        try:
+            return [row["id"] for row in await self.pool.fetch(sql("ended"), list(runs))]
+        except AWAY as error:
+            raise away(error) from error
+
+    async def ping(self) -> None:
+        try:
+            await self.pool.fetchval("select 1", timeout=5)
+        except AWAY as error:
+            raise away(error) from error
+
+    async def keep_prompt(self, name: str, version: str, sources: str) -> None:
+        """Archive a prompt version (its files as JSON), so that runs that started with it can keep it."""
+        await self._one("keep_prompt", name, version, sources)
+
+    async def kept_prompt(self, name: str, version: str) -> str | None:
+        """An archived prompt version, or None. Raises `Transient`."""
+        row = await self._one("kept_prompt", name, version)
+        return None if row is None else row["sources"]
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted has been written, or has failed."""
+        await self._writes.drain()
+
+    async def _one(self, name: str, *values: Any) -> Any:
+        try:
+            return await self.pool.fetchrow(sql(name), *values)
+        except AWAY as error:
+            raise away(error) from error
+
+
+def _view(row: Any) -> RunView:
+    sealed = None if row["ending"] is None else Sealed(row["ending_type"], row["ending_version"], row["ending"])
+    usage = Usage(
+        input_tokens=row["input_tokens"],
+        cached_tokens=row["cached_tokens"],
+        output_tokens=row["output_tokens"],
+        reasoning_tokens=row["reasoning_tokens"],
+    )
+    return RunView(
+        **{
+            name: row[name]
+            for name in ("id", "generation", "agent", "agent_version", "request", "status", "created_at")
+        },
+        **{name: row[name] for name in ("deadline", "store", "trace", "ended_at", "cost_usd", "calls", "attempts")},
+        project=row["project_id"],
+        ending=sealed,
+        usage=usage,
+    )

@@ -1,0 +1,139 @@
+"""Values of the core as columns of the ledger: each function gives the arrays that one statement takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from agent.envelope import Key, Sealed, scrub, seal
+from agent.outcome import Advance, Bury, Outcome, Postpone
+from agent.ports import Begun, Call, NewRun, Pointer, Unreadable
+
+Columns = list[list[Any]]
+
+
+def columns(rows: Iterable[Sequence[Any]], width: int) -> Columns:
+    """Rows turned into one array per column; `width` empty ones if there are no rows."""
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned or [[] for _ in range(width)]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What an outcome writes: where the work row goes, the events after it, the run's result, its dead letter."""
+
+    begun: Begun
+    outcome: Outcome
+    calls: Sequence[Call]
+    events: Sequence[Sealed] = field(init=False)
+
+    def __post_init__(self) -> None:
+        match self.outcome:
+            case Advance(events=events):
+                self.events = events
+            case Bury(failure=failure):
+                self.events = (seal(failure, agent=self.begun.agent_version, trace=self.begun.trace),)
+            case Postpone():
+                self.events = ()
+
+    @property
+    def key(self) -> Key:
+        return self.begun.pointer.key
+
+    @property
+    def ends(self) -> bool:
+        return isinstance(self.outcome, Bury) or (isinstance(self.outcome, Advance) and self.outcome.route is None)
+
+    def size(self) -> int:
+        return sum(len(event.data) for event in self.events) + sum(call_size(call) for call in self.calls)
+
+    def fence_row(self) -> tuple[Any, ...]:
+        pointer, outcome = self.begun.pointer, self.outcome
+        key = (pointer.run, pointer.generation, pointer.seq, pointer.attempt)
+        match outcome:
+            case Advance(events=events, route=route):
+                move = (pointer.seq + len(events), route, 1, 0.0)
+                return (*key, *move, self.begun.token, "advance", None, None)
+            case Postpone(delay_s=delay_s, kind=kind, reason=reason, counted=counted):
+                move = (pointer.seq, pointer.route, pointer.attempt + counted, delay_s)
+                return (*key, *move, self.begun.token, "postpone" if counted else "park", kind, scrub(reason))
+            case Bury(kind=kind, reason=reason):
+                return (*key, pointer.seq + 1, None, 1, 0.0, self.begun.token, "bury", kind, scrub(reason))
+
+    def event_rows(self) -> Iterable[tuple[Any, ...]]:
+        run, generation, seq = self.key
+        for number, event in enumerate(self.events, seq + 1):
+            yield (
+                run,
+                generation,
+                number,
+                event.type,
+                event.version,
+                event.data,
+                event.agent,
+                event.prompt,
+                event.trace,
+            )
+
+    def end_row(self) -> tuple[Any, ...]:
+        last = self.events[-1]
+        status = self.outcome.status if isinstance(self.outcome, Advance) else "failed"
+        return (self.key.run, status, last.type, last.version, last.data)
+
+    def dead_row(self, outcome: Bury) -> tuple[Any, ...]:
+        pointer, newest = self.begun.pointer, self.begun.events[-1].sealed if self.begun.events else None
+        story = {
+            "event": {"type": newest.type, "version": newest.version, "data": newest.data} if newest else None,
+            "worker": self.begun.delivery.worker,
+            "entry": self.begun.delivery.entry,
+            "deliveries": self.begun.deliveries,
+            "trace": pointer.trace,
+        }
+        body = scrub(orjson.dumps(story, default=str).decode())
+        key = (pointer.run, pointer.generation, pointer.seq)
+        return (str(pointer.key), *key, pointer.route, pointer.attempt, outcome.kind, scrub(outcome.reason), body)
+
+
+def unreadable_row(unreadable: Unreadable) -> tuple[Any, ...]:
+    body = scrub(orjson.dumps(dict(unreadable.fields)).decode())
+    name = f"{unreadable.route}/{unreadable.entry}"
+    return (name, None, None, None, unreadable.route, None, "unreadable", scrub(unreadable.reason), body)
+
+
+def open_row(new: NewRun) -> tuple[Any, ...]:
+    prompts = orjson.dumps(dict(new.prompts)).decode()
+    run = (
+        new.id,
+        new.project,
+        new.agent,
+        new.agent_version,
+        prompts,
+        new.request,
+        new.store,
+        new.deadline_s,
+        new.trace,
+    )
+    return (*run, new.route, new.first.type, new.first.version, new.first.data, new.first.agent)
+
+
+def call_row(begun: Begun, call: Call) -> tuple[Any, ...]:
+    usage, error = call.usage, None if call.error is None else scrub(call.error)
+    return (
+        *(call.id, begun.token, *begun.pointer.key),
+        *(call.effect.type, call.hash, call.occurrence, scrub(call.effect.canonical().decode()), call.status),
+        *(call.model, call.endpoint, call.prompt, call.prompt_hash, call.worst_case_usd),
+        *(None if call.answer is None else scrub(call.answer), call.error_kind, error),
+        *(usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens),
+        *(call.cost_usd, call.duration_ms),
+    )
+
+
+def call_size(call: Call) -> int:
+    return len(call.answer or "") + 4_000
+
+
+def published_row(pointer: Pointer, entry: str) -> tuple[Any, ...]:
+    return (pointer.run, pointer.generation, pointer.seq, pointer.attempt, entry)

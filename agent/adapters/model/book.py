@@ -1,0 +1,79 @@
+"""All models there are, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from agent.adapters.model.endpoint import Endpoint
+from agent.adapters.model.prices import worst_case
+from agent.effects import CallModel, ModelAnswer
+from agent.errors import Misconfigured, Permanent
+from agent.settings import EndpointSettings, ModelSettings
+
+OFFLINE = "offline"
+
+
+class Offline(Protocol):
+    """The model that answers where no endpoint is configured."""
+
+    async def call(self, effect: CallModel, /) -> ModelAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a call would be, before it is made. `worst_case_usd` is None where a price is unknown.
+
+    A `paid` call goes on record before it is made; every endpoint's call does, whatever its price.
+    """
+
+    endpoint: str
+    worst_case_usd: Decimal | None
+    paid: bool
+
+
+class ModelBook:
+    """Every configured model and the endpoint that has it; the offline model if there is none. Close it at the end."""
+
+    def __init__(self, endpoints: Sequence[EndpointSettings], offline: Offline) -> None:
+        """Raises `Misconfigured` if two endpoints have a model of one name, or one of them cannot be used."""
+        self._offline = offline
+        self._endpoints = [Endpoint(settings) for settings in endpoints]
+        self._entries: dict[str, tuple[Endpoint, ModelSettings]] = {}
+        for endpoint in self._endpoints:
+            for model in endpoint.settings.models:
+                if model.name in self._entries:
+                    raise Misconfigured(f"the model {model.name!r} is configured twice; name it once")
+                self._entries[model.name] = (endpoint, model)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """All model names in the order of the configuration: the chain of an agent that names none."""
+        return tuple(self._entries) if self._endpoints else (OFFLINE,)
+
+    def quote(self, effect: CallModel) -> Quote:
+        """Raises `Permanent` (`rejected`) if there is no such model."""
+        entry = self._entry(effect.model)
+        if entry is None:
+            return Quote(OFFLINE, Decimal(0), paid=False)
+        endpoint, model = entry
+        return Quote(endpoint.settings.name, worst_case(effect, model), paid=True)
+
+    async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer:
+        """As `Endpoint.call`. Raises `Permanent` (`rejected`) if there is no such model."""
+        entry = self._entry(effect.model)
+        if entry is None:
+            return await self._offline.call(effect)
+        return await entry[0].call(effect, timeout_s=timeout_s, headers=headers)
+
+    async def close(self) -> None:
+        for endpoint in self._endpoints:
+            await endpoint.close()
+
+    def _entry(self, name: str) -> tuple[Endpoint, ModelSettings] | None:
+        """Where a model is; None for the offline one."""
+        if name not in self.chain:
+            raise Permanent(f"there is no model {name!r}; there is {', '.join(self.chain)}", kind="rejected")
+        return self._entries.get(name)

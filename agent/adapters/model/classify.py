@@ -1,0 +1,215 @@
+"""One place that turns everything an endpoint can send back into a typed answer or a typed error.
+
+Nothing here touches the network: a `Reply` is a value, and the same reply is always read the same way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from agent.adapters.model.complaint import complaint, excerpt
+from agent.adapters.model.prices import cost
+from agent.adapters.model.retry_after import retry_after_s
+from agent.effects import ModelAnswer
+from agent.envelope import scrub
+from agent.errors import AgentError, Overloaded, Permanent, Transient
+from agent.events import Usage
+from agent.settings import ModelSettings
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+DEFAULT_WAIT_S = 1.0
+"""How long to wait after a 429 that does not say."""
+_MAX_TOKENS = 2**31 - 1
+_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+FinishReason = Literal["stop", "length", "refusal", "content_filter"]
+# A reason that is not listed (`error`, `abort`, `tool_calls`, ...) may mean half a text, so it is no answer.
+_REASONS: Mapping[str | None, FinishReason] = {
+    None: "stop",
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "refusal": "refusal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back over HTTP. Header names are in lower case; a body above `MAX_BODY_BYTES` was cut just above it.
+
+    `at` is when it came, aware.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    at: datetime
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class _Unusable(ValueError):
+    """A reply with status 200 that holds no answer; the message goes on from "answered 200 with"."""
+
+    def __init__(self, message: str, kind: str = "malformed") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def classify(reply: Reply, *, endpoint: str, model: ModelSettings, secret: str = "") -> ModelAnswer:
+    """The answer that stands in `reply`. `secret` is cut out of every message, in case the endpoint echoes it.
+
+    A text that was cut off, refused or filtered is an answer with that `finish_reason`; refused and filtered ones
+    have no text. Where the usage cannot be read the cost is None, whatever the price.
+
+    Raises:
+        Overloaded: the endpoint named a time to wait, or answered 429.
+        Transient: `server`, `malformed` or `empty`; with `usage` and `cost_usd` if the reply told them.
+        Permanent: `quota`, `unauthorized` or `rejected`.
+    """
+    if not reply.succeeded:
+        raise _refusal(reply, endpoint, secret)
+    usage = None
+    try:
+        data = _object(reply)
+        usage = _usage(data.get("usage"))
+        text, reason = _said(data, secret)
+    except _Unusable as unusable:
+        error = Transient(f"{endpoint} answered {reply.status} with {unusable}", kind=unusable.kind)
+        error.usage, error.cost_usd = usage, _bill(usage, model)
+        raise error from None
+    return ModelAnswer(
+        text=scrub(text),
+        finish_reason=reason,
+        model=_name(data.get("model")) or model.name,
+        endpoint=endpoint,
+        usage=usage or Usage(),
+        cost_usd=_bill(usage, model),
+    )
+
+
+def _bill(usage: Usage | None, model: ModelSettings) -> Decimal | None:
+    return None if usage is None else cost(usage, model)
+
+
+def _refusal(reply: Reply, endpoint: str, secret: str) -> AgentError:
+    said = complaint(reply.body)
+    words = ": ".join(excerpt(part, secret) for part in (said.code or said.type, said.message) if part)
+    message = f"{endpoint} answered {reply.status} {words[:200]}".rstrip()
+    wait_s = retry_after_s(reply.headers, reply.at)
+    if reply.status == 402 or _QUOTA & {said.code, said.type}:
+        return Permanent(message, kind="quota")
+    if reply.status == 429:
+        return Overloaded(message, retry_after_s=DEFAULT_WAIT_S if wait_s is None else wait_s)
+    if reply.status in (408, 409) or reply.status >= 500:
+        if wait_s is None:
+            return Transient(message, kind="server")
+        return Overloaded(message, retry_after_s=wait_s, kind="server")
+    return Permanent(message, kind="unauthorized" if reply.status in (401, 403) else "rejected")
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    """The body as a JSON object. What stands in a body that is none is never quoted: it may be half an answer."""
+    if len(reply.body) > MAX_BODY_BYTES:
+        raise _Unusable(f"more than {MAX_BODY_BYTES} bytes")
+    try:
+        data = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        kind = excerpt(reply.headers.get("content-type", "no content type"), limit=60)
+        raise _Unusable(f"{len(reply.body)} bytes that are no JSON ({kind})") from None
+    if not isinstance(data, dict):
+        raise _Unusable("JSON that is no object")
+    return data
+
+
+def _said(data: dict[str, Any], secret: str) -> tuple[str, FinishReason]:
+    if data.get("error"):
+        raise _Unusable(f"an error: {excerpt(complaint(json.dumps(data).encode()).message, secret)}")
+    choice = _first(data.get("choices"))
+    reason = _reason(choice.get("finish_reason"), secret)
+    if reason in ("refusal", "content_filter"):
+        return "", reason
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise _Unusable("a choice that has no message")
+    if _refused(message):
+        return "", "refusal"
+    text = _text(message.get("content"))
+    if not text.strip() and reason != "length":
+        raise _Unusable("no text", kind="empty")
+    return text, reason
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    if not isinstance(choices, list):
+        raise _Unusable("no list of choices")
+    if not choices:
+        raise _Unusable("an empty list of choices", kind="empty")
+    if not isinstance(choices[0], dict):
+        raise _Unusable("a choice that is no object")
+    return choices[0]
+
+
+def _reason(value: Any, secret: str) -> FinishReason:
+    if (value is None or isinstance(value, str)) and value in _REASONS:
+        return _REASONS[value]
+    raise _Unusable(f"the finish_reason {excerpt(str(value), secret, limit=40)!r}")
+
+
+def _refused(message: dict[str, Any]) -> bool:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return bool(message.get("refusal")) or any(isinstance(part, dict) and part.get("refusal") for part in parts)
+
+
+def _text(content: Any) -> str:
+    """The text of a message. Parts of other types (reasoning, for one) are left out."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise _Unusable("content that is no text")
+    texts = [part.get("text") for part in content if part.get("type") in ("text", "output_text")]
+    if not all(isinstance(text, str) for text in texts):
+        raise _Unusable("a part of text that is no text")
+    return "".join(str(text) for text in texts)
+
+
+def _usage(value: Any) -> Usage | None:
+    """Tokens as the endpoint counted them; None unless both sums are there."""
+    if not isinstance(value, dict):
+        return None
+    read, written = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
+    if read is None or written is None:
+        return None
+    cached = _detail(value.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = _detail(value.get("completion_tokens_details"), "reasoning_tokens")
+    return Usage(
+        input_tokens=read,
+        cached_tokens=min(cached, read),
+        output_tokens=written,
+        reasoning_tokens=min(reasoning, written),
+    )
+
+
+def _detail(details: Any, name: str) -> int:
+    return (_count(details.get(name)) if isinstance(details, dict) else None) or 0
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+
+
+def _name(value: Any) -> str:
+    return excerpt(value) if isinstance(value, str) else ""

@@ -1,1 +1,0 @@
-"""Prompts: loading, versions, rendering."""

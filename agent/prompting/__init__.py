@@ -1,0 +1,19 @@
+"""Prompts: files with a version, rendered so that data stays data and never becomes a role or an instruction."""
+
+from agent.prompting.book import SHIPPED, PromptBook
+from agent.prompting.fence import Fence, Fenced
+from agent.prompting.messages import check_supplied, opening, repairing, shortened
+from agent.prompting.prompt import Params, Prompt
+
+__all__ = [
+    "SHIPPED",
+    "Fence",
+    "Fenced",
+    "Params",
+    "Prompt",
+    "PromptBook",
+    "check_supplied",
+    "opening",
+    "repairing",
+    "shortened",
+]

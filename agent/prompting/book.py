@@ -1,0 +1,77 @@
+"""All prompts of a process, by name and version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.errors import Misconfigured, Unfamiliar
+from agent.prompting.prompt import HEADER, Prompt
+
+SHIPPED = Path(__file__).parents[2] / "prompts"
+"""The prompts that come with the service."""
+
+
+class PromptBook:
+    """Prompts by name and version, and of each name the one that new runs start with."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Prompt] = {}
+        self._current: dict[str, Prompt] = {}
+
+    @classmethod
+    def load(cls, *directories: Path) -> PromptBook:
+        """The prompts below these directories; where two have one name, new runs start with the later one.
+
+        `<name>/` is a prompt's current version, `<name>@<semver>/` an older one that is kept for open runs.
+        Raises `Misconfigured` for a directory that is not there and for any prompt that could not be rendered.
+        """
+        book = cls()
+        for directory in directories:
+            for prompt, current in _read_all(directory):
+                book.add(prompt)
+                if current:
+                    book._current[prompt.name] = prompt
+        return book
+
+    def add(self, prompt: Prompt) -> None:
+        """Keep a version, as one that came back from an archive; new runs go on starting with the current one."""
+        self._known[prompt.name, prompt.version] = prompt
+
+    def current(self, name: str) -> Prompt:
+        """The version that new runs start with. Raises `Misconfigured`."""
+        try:
+            return self._current[name]
+        except KeyError:
+            known = ", ".join(sorted(self._current)) or "none"
+            raise Misconfigured(f"there is no prompt {name!r}; the prompts here are: {known}") from None
+
+    def get(self, name: str, version: str) -> Prompt:
+        """This very version. Raises `Unfamiliar` if it is not here: another release may have it."""
+        try:
+            return self._known[name, version]
+        except KeyError:
+            raise Unfamiliar(f"prompt {name}@{version} is not known to this process") from None
+
+
+def _read_all(directory: Path) -> list[tuple[Prompt, bool]]:
+    if not directory.is_dir():
+        raise Misconfigured(f"there is no directory of prompts at {directory}")
+    return [_read(path) for path in sorted(directory.iterdir()) if (path / HEADER).is_file()]
+
+
+def _read(path: Path) -> tuple[Prompt, bool]:
+    """A prompt, and whether it is its name's current version."""
+    prompt = Prompt.from_sources(_sources(path), where=f"prompt {path.name!r} ({path})")
+    old = f"{prompt.name}@{prompt.version.partition('+')[0]}"
+    if path.name not in (prompt.name, old):
+        raise Misconfigured(f"{path} holds the prompt {old}: call the directory {prompt.name!r} or {old!r}")
+    return prompt, path.name == prompt.name
+
+
+def _sources(path: Path) -> dict[str, str]:
+    """Byte for byte: reading in text mode would translate line ends, and the version with them."""
+    files = [path / HEADER, *sorted(path.glob("*.j2"))]
+    try:
+        return {file.name: file.read_bytes().decode() for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the prompt in {path} cannot be read: {error}") from error

@@ -1,0 +1,77 @@
+"""What a model is told: one template per role, so that no text ever becomes a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.errors import Misconfigured
+from agent.events import Passage, Problem
+from agent.prompting.fence import Fence
+from agent.prompting.prompt import Prompt
+from agent.request import Message, Request
+
+SUPPLIED: Mapping[str, frozenset[str]] = {
+    "system": frozenset({"instructions"}),
+    "user": frozenset({"question", "passages"}),
+    "repair": frozenset({"problems"}),
+}
+"""The roles that the shipped steps render, and what each is given: blocks of data, tuples of them, or None."""
+
+MOST_PROBLEMS = 8
+MOST_PROBLEM_CHARS = 300
+MOST_DRAFT_CHARS = 4_000
+
+
+def check_supplied(prompt: Prompt) -> None:
+    """Raises `Misconfigured` if the prompt lacks a role that is rendered, or wants a variable that is not given."""
+    for role, supplied in SUPPLIED.items():
+        if role not in prompt.roles:
+            raise Misconfigured(f"prompt {prompt.name!r} has no {role}.j2")
+        for name in sorted(prompt.uses(role) - supplied):
+            given = ", ".join(f"`{name}`" for name in sorted(supplied))
+            raise Misconfigured(f"prompt {prompt.name!r}: {role}.j2 uses `{name}`, but that role is given only {given}")
+
+
+def opening(prompt: Prompt, request: Request, passages: Sequence[Passage], fence: Fence) -> tuple[Message, ...]:
+    """System, the conversation so far with its own roles, and the question with its passages.
+
+    The caller's instructions get a fence of their own, made from themselves: the system message stays the same
+    from run to run, and an endpoint's prompt cache can serve it.
+    """
+    wishes = request.instructions
+    instructions = Fence.of(wishes).around("instructions", wishes) if wishes else None
+    shown = tuple(fence.around("passage", it.text, id=it.label, title=it.title) for it in passages)
+    question = fence.around("question", request.question)
+    return (
+        Message(role="system", content=prompt.render("system", instructions=instructions)),
+        *request.history,
+        Message(role="user", content=prompt.render("user", question=question, passages=shown)),
+    )
+
+
+def repairing(
+    opened: tuple[Message, ...], prompt: Prompt, draft: str, problems: Sequence[Problem], fence: Fence
+) -> tuple[Message, ...]:
+    """`opened` as it was, the rejected draft (up to 4,000 characters), and one fenced turn with its problems.
+
+    Only the newest draft is shown: older ones would cost more with every repair and anchor the model to its mistakes.
+    """
+    listed = "\n".join(f"- {problem.message}" for problem in shortened(problems))
+    feedback = prompt.render("repair", problems=fence.around("problems", listed))
+    return (
+        *opened,
+        Message(role="assistant", content=_cut(draft, MOST_DRAFT_CHARS)),
+        Message(role="user", content=feedback),
+    )
+
+
+def shortened(problems: Sequence[Problem], most: int = MOST_PROBLEMS) -> tuple[Problem, ...]:
+    """The first `most` problems, each message on one line of at most 300 characters."""
+    return tuple(
+        Problem(check=problem.check, message=_cut(" ".join(problem.message.split()), MOST_PROBLEM_CHARS))
+        for problem in problems[:most]
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,112 @@
+"""Has an answer drafted. What the model says is kept as it is: reading and judging it is for the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.effects import Ask, CallModel, ModelAnswer
+from agent.errors import Permanent, Transient, Unfamiliar
+from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived
+from agent.prompting import Fence, Prompt, PromptBook, opening
+from agent.request import Message
+from agent.run import Run
+from agent.steps.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Drafting:
+    """How a draft is asked for: with the prompt that the run started with, from the first model that answers."""
+
+    prompt: str
+    book: PromptBook
+    models: tuple[str, ...]
+    max_output_tokens: int
+    output_schema: str | None = None
+
+    @classmethod
+    def of(cls, parts: Parts) -> Drafting:
+        return cls(parts.prompt, parts.book, parts.models, parts.budget.max_output_tokens, parts.output_schema)
+
+    def prompt_of(self, run: Run) -> Prompt:
+        """The version this run keeps. Raises `Unfamiliar` if it is not here."""
+        version = run.prompts.get(self.prompt)
+        if version is None:
+            raise Unfamiliar(f"run {run.id} started without a prompt {self.prompt!r}")
+        return self.book.get(self.prompt, version)
+
+    def opening(self, prompt: Prompt, run: Run) -> tuple[Message, ...]:
+        """The messages of the first call. A repair begins with the same ones, byte for byte."""
+        return opening(prompt, run.request, passages_of(run), fence_of(run))
+
+    async def draft(self, prompt: Prompt, run: Run, ask: Ask, messages: tuple[Message, ...]) -> ModelAnswer:
+        """The answer of the first model that gives one.
+
+        Raises what the last one raised; but `Transient` if any of them might answer later, so that it is asked again.
+        """
+        failed: Transient | Permanent = Permanent("no model is configured", kind="rejected")
+        for model in self.models:
+            try:
+                return await ask(self._call(model, prompt, run, messages))
+            except Transient as error:
+                failed = error
+            except Permanent as error:
+                failed = failed if isinstance(failed, Transient) else error
+        raise failed
+
+    def _call(self, model: str, prompt: Prompt, run: Run, messages: tuple[Message, ...]) -> CallModel:
+        request, params = run.request, prompt.params
+        limits = (request.max_output_tokens, params.max_output_tokens, self.max_output_tokens)
+        return CallModel(
+            model=model,
+            prompt=prompt.id,
+            messages=messages,
+            max_output_tokens=min(limit for limit in limits if limit is not None),
+            temperature=params.temperature if request.temperature is None else request.temperature,
+            output_schema=self.output_schema,
+            question=request.question,
+            passages=passages_of(run),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """The first draft, from the passages that were found, or from the request alone."""
+
+    drafting: Drafting
+
+    @classmethod
+    def of(cls, parts: Parts) -> Generate:
+        return cls(Drafting.of(parts))
+
+    async def __call__(self, event: PassagesFound | RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+        prompt = self.drafting.prompt_of(run)
+        messages = self.drafting.opening(prompt, run)
+        answer = await self.drafting.draft(prompt, run, ask, messages)
+        return [drafted(answer, prompt, repairs=0)]
+
+
+def drafted(answer: ModelAnswer, prompt: Prompt, repairs: int) -> AnswerDrafted:
+    """The event of a model's answer."""
+    return AnswerDrafted(
+        draft=answer.text,
+        finish_reason=answer.finish_reason,
+        model=answer.model,
+        endpoint=answer.endpoint,
+        offline=answer.offline,
+        prompt=prompt.id,
+        usage=answer.usage,
+        cost_usd=answer.cost_usd,
+        repairs=repairs,
+    )
+
+
+def passages_of(run: Run) -> tuple[Passage, ...]:
+    """The passages of the newest search; none where the agent does not search."""
+    found = run.find(PassagesFound)
+    return found.passages if found else ()
+
+
+def fence_of(run: Run) -> Fence:
+    """The fence follows from the run's id: it stays the same for every call of the run, and no author can know it."""
+    return Fence.of(run.id)

@@ -1,0 +1,63 @@
+"""What calls came to: sums over the in-memory ledger's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from agent.effects import CallModel
+from agent.events import Usage
+from agent.ports import Begun, Call
+from agent.testing.rows import CallRow
+
+
+def row_of(call: Call, begun: Begun, order: int) -> CallRow:
+    """A call as it stands now, as a row; `order` grows with every row that is written."""
+    return CallRow(
+        id=call.id,
+        token=begun.token,
+        key=begun.pointer.key,
+        effect_type=call.effect.type,
+        effect_hash=call.hash,
+        occurrence=call.occurrence,
+        status=call.status,
+        answer=call.answer,
+        error_kind=call.error_kind,
+        error=call.error,
+        usage=call.usage,
+        cost_usd=call.cost_usd,
+        worst_case_usd=call.worst_case_usd,
+        order=order,
+    )
+
+
+def answers(calls: Iterable[CallRow]) -> Mapping[tuple[str, int], str]:
+    """The recorded answers by effect hash and occurrence; the first on record wins."""
+    found: dict[tuple[str, int], str] = {}
+    for call in sorted(calls, key=lambda call: call.order):
+        if call.status == "answered" and call.answer is not None:
+            found.setdefault((call.effect_hash, call.occurrence), call.answer)
+    return found
+
+
+def usage(calls: Sequence[CallRow]) -> Usage:
+    """Tokens of all calls, whatever became of them."""
+    return Usage(**{name: sum(getattr(call.usage, name) for call in calls) for name in Usage.model_fields})
+
+
+def spent_usd(calls: Iterable[CallRow]) -> Decimal:
+    """What a budget has to reckon with: a call whose cost nobody knows counts with the most it may have cost."""
+    costs = (call.worst_case_usd if call.cost_usd is None else call.cost_usd for call in calls)
+    return sum((cost or Decimal(0) for cost in costs), Decimal(0))
+
+
+def cost_usd(calls: Sequence[CallRow]) -> Decimal | None:
+    """What all calls cost; None where the cost of a model call is not known."""
+    if any(call.cost_usd is None for call in calls if call.effect_type == CallModel.type):
+        return None
+    return sum((call.cost_usd or Decimal(0) for call in calls), Decimal(0))
+
+
+def model_calls(calls: Iterable[CallRow]) -> int:
+    """How many of the calls were calls of a model."""
+    return sum(call.effect_type == CallModel.type for call in calls)

@@ -1,0 +1,109 @@
+"""A whole chain in memory: a question in, the ending and its story out, without an engine and without waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol, cast
+
+from agent.definition import BoundAgent
+from agent.envelope import seal, unseal
+from agent.events import Ending, Event, RequestReceived
+from agent.ports import DEFAULT_PROJECT, Delivery, Ledger, NewRun, RunView, Streams, Unreadable
+from agent.request import Message, Request
+from agent.testing.memory import MemoryLedger
+from agent.testing.streams import MemoryStreams
+
+BATCH = 100
+
+
+class Handle(Protocol):
+    """What a worker does with one delivery: `functools.partial(workers.handle.handle, decide=...)` is one."""
+
+    async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What became of a run: its events, oldest first, and what the door shows of it."""
+
+    ending: Ending
+    events: tuple[Event, ...]
+    """The ending is the last of them."""
+    view: RunView
+
+
+class Chain:
+    """Takes an agent's runs through `handle` to their endings.
+
+    Due times are reached by turning the held clock, never by waiting. The ledger and the streams are in memory and
+    open to tests, like the clock (`ledger.clock`).
+    """
+
+    def __init__(self, agent: BoundAgent, handle: Handle) -> None:
+        self.agent = agent
+        self.ledger = MemoryLedger()
+        self.streams = MemoryStreams()
+        self._handle = handle
+        self._numbers = count(1)
+
+    async def ask(self, question: str) -> Story:
+        """Open a run with one question and take it to its ending. Raises as `run` does."""
+        return await self.run(Request(messages=(Message(role="user", content=question),)))
+
+    async def run(self, request: Request) -> Story:
+        """Open a run with a request and take it to its ending.
+
+        Raises:
+            RuntimeError: the run came to no ending: `handle` lost an outcome, or let the deadline pass.
+            Unscripted: a step asked what the script does not know.
+        """
+        new = self._new(request)
+        await self.ledger.open(new)
+        while new.id in self.ledger.work:
+            await self._deliver_all()
+            self._turn_clock(new.id)
+        view = cast(RunView, await self.ledger.view(new.id, new.project))
+        events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in self.ledger.events[new.id])
+        return Story(cast(Ending, events[-1]), events, view)
+
+    def _new(self, request: Request) -> NewRun:
+        return NewRun(
+            id=f"resp_{next(self._numbers):032d}",
+            project=DEFAULT_PROJECT,
+            agent=self.agent.name,
+            agent_version=self.agent.version,
+            prompts=self.agent.prompts,
+            request=request.model_dump_json(),
+            store=request.store,
+            first=seal(RequestReceived(agent=self.agent.name), agent=self.agent.id),
+            route=self.agent.first_route,
+            deadline_s=self.agent.agent.budget.deadline_s,
+        )
+
+    async def _deliver_all(self) -> None:
+        """Publish what is due and stands in no stream, then hand out entries until none are left."""
+        for pointer in self.ledger.due():
+            if self.ledger.work[pointer.run].entry is None:
+                await self.ledger.published({pointer: await self.streams.publish(pointer)})
+        while routes := self.streams.waiting():
+            for route in routes:
+                for delivery in self.streams.read(route, BATCH, "chain"):
+                    await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery | Unreadable) -> None:
+        if isinstance(delivery, Unreadable):
+            await self.ledger.bury_unreadable(delivery)
+            await self.streams.ack(delivery)
+        else:
+            await self._handle(delivery, ledger=self.ledger, streams=self.streams)
+
+    def _turn_clock(self, run: str) -> None:
+        work = self.ledger.work.get(run)
+        if work is None:
+            return
+        now = self.ledger.clock.now()
+        lost = work.entry is not None and work.due_at <= now
+        if lost or now > self.ledger.runs[run].deadline:
+            raise RuntimeError(f"run {run} came to no ending: it stands at {work.pointer}")
+        self.ledger.clock.advance_to(work.due_at)

@@ -1,0 +1,9 @@
+"""A model endpoint over real HTTP that follows a script, and misbehaves where the script says so."""
+
+from __future__ import annotations
+
+from agent.testing.fake_model.client import FakeModel
+from agent.testing.fake_model.script import Line, Script
+from agent.testing.fake_model.server import as_process, running, serve
+
+__all__ = ["FakeModel", "Line", "Script", "as_process", "running", "serve"]

@@ -1,0 +1,153 @@
+"""The fake model's endpoints: decides what a request gets, and keeps the log. The waiting is the wire's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from agent.errors import Misconfigured
+from agent.testing.fake_model.call import PROMPT_HEADER, RUN_HEADER, Call, prompt_name, read_body, text_of
+from agent.testing.fake_model.completion import Completion, dumps, error_payload, json_reply
+from agent.testing.fake_model.log import Entry, Log, entry_of
+from agent.testing.fake_model.script import Line, Playing, Script, ScriptedToolCall
+from agent.testing.fake_model.wire import MAX_BODY_BYTES, Reply, Request
+
+KEPT_BYTES = 100_000_000
+"""The request bodies of the log together; the oldest entries beyond that are forgotten, but stay counted."""
+DEFAULT_MODEL = "fake-model"
+DEFAULT_ANSWER = "This is the fake model's answer."
+"""What a fault spoils where its line has no answer."""
+
+
+class FakeApp:
+    """One script being played, and the log of it. Not thread-safe: all of it runs in one event loop."""
+
+    def __init__(self, script: Script) -> None:
+        self._playing = Playing(script)
+        self._log = Log(KEPT_BYTES)
+        self._started = time.monotonic()
+        self._routes: dict[tuple[str, str], Callable[[Request], Reply]] = {
+            ("POST", "/v1/chat/completions"): self._chat,
+            ("GET", "/v1/models"): self._models,
+            ("GET", "/log"): self._show_log,
+            ("GET", "/log/count"): lambda _: json_reply(self._log.counts()),
+            ("DELETE", "/log"): self._clear_log,
+            ("GET", "/script"): self._show_script,
+            ("PUT", "/script"): self._replace_script,
+        }
+
+    def __call__(self, request: Request) -> Reply:
+        """What this request gets."""
+        if request.too_large:
+            message = f"The body of your request is longer than {MAX_BODY_BYTES} bytes."
+            return json_reply(error_payload(message, "invalid_request_error"), 413)
+        route = self._routes.get((request.method, request.path))
+        if route is None:
+            message = f"Invalid URL ({request.method} {request.path})"
+            return json_reply(error_payload(message, "invalid_request_error"), 404)
+        return route(request)
+
+    def _chat(self, request: Request) -> Reply:
+        body, problem = read_body(request)
+        run, prompt = request.headers.get(RUN_HEADER), request.headers.get(PROMPT_HEADER)
+        n, attempt = self._log.next_call(run, prompt_name(prompt))
+        call = Call(n, run, prompt, attempt, body, problem)
+        entry = entry_of(call, request, self._now_s())
+        reply = self._decide(call, entry)
+        entry.status = None if reply.only_bytes == 0 else reply.status
+        self._log.add(entry)
+        named = {**reply.headers, "x-request-id": f"req_fake{n}"}
+        return replace(reply, headers=named, on_end=lambda complete: self._end(entry, complete))
+
+    def _decide(self, call: Call, entry: Entry) -> Reply:
+        if call.problem is not None:
+            entry.fault = "invalid_request"
+            return json_reply(error_payload(call.problem, "invalid_request_error"), 400)
+        taken = self._playing.take(call)
+        if taken is None:
+            entry.fault = "unscripted"
+            return json_reply(error_payload(_unscripted(call), "unscripted", "unscripted"), 501)
+        entry.line, line = taken
+        return _played(line, call, entry)
+
+    def _end(self, entry: Entry, complete: bool) -> None:
+        entry.ended_at_s = self._now_s()
+        entry.client_left = not complete
+
+    def _now_s(self) -> float:
+        return round(time.monotonic() - self._started, 6)
+
+    def _models(self, request: Request) -> Reply:
+        names = {line.model for line in self._playing.script.lines if line.model} | {DEFAULT_MODEL}
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": "cuelight"} for name in sorted(names)]
+        return json_reply({"object": "list", "data": models})
+
+    def _show_log(self, request: Request) -> Reply:
+        return json_reply([entry.wire() for entry in self._log.entries(request.query.get("run"))])
+
+    def _clear_log(self, request: Request) -> Reply:
+        self._log.clear()
+        return json_reply(self._log.counts())
+
+    def _show_script(self, request: Request) -> Reply:
+        plain = self._playing.script.plain()
+        return json_reply([{"line": line, "used": n} for line, n in zip(plain, self._playing.used, strict=True)])
+
+    def _replace_script(self, request: Request) -> Reply:
+        try:
+            self._playing = Playing(Script.parse(request.body))
+        except Misconfigured as error:
+            return json_reply(error_payload(str(error), "invalid_request_error"), 422)
+        return json_reply({"lines": len(self._playing.used)})
+
+
+def _played(line: Line, call: Call, entry: Entry) -> Reply:
+    fault = line.fault_for(call)
+    completion = _completion(line, call)
+    reply = completion.reply() if fault is None else fault.reply(completion := fault.alter(completion))
+    billed = True if fault is None else fault.billed
+    entry.fault = None if fault is None else fault.kind
+    entry.billed = billed if line.billed is None else line.billed
+    entry.tokens = completion.tokens if entry.billed else entry.tokens
+    entry.answer = (completion.refusal or completion.content) if billed else None
+    return replace(reply, delay_s=line.delay_ms / 1000)
+
+
+def _completion(line: Line, call: Call) -> Completion:
+    usage = None if line.usage == "none" else line.usage
+    tools = tuple(_tool_call(call, place, tool) for place, tool in enumerate(line.tool_calls))
+    return Completion(
+        n=call.n,
+        created=int(time.time()),
+        model=call.model,
+        content=_content(line, call),
+        prompt_chars=sum(len(text_of(message)) for message in call.messages),
+        tool_calls=tools,
+        finish_reason="tool_calls" if tools else "stop",
+        input_tokens=usage.input if usage else None,
+        output_tokens=usage.output if usage else None,
+        cached_tokens=usage.cached if usage else 0,
+        usage=line.usage != "none",
+        stream=call.stream,
+        include_usage=call.include_usage,
+    )
+
+
+def _content(line: Line, call: Call) -> str | None:
+    if line.answer is None:
+        return None if line.tool_calls else DEFAULT_ANSWER
+    filled = call.fill(line.answer)
+    return filled if isinstance(filled, str) else dumps(filled).decode()
+
+
+def _tool_call(call: Call, place: int, tool: ScriptedToolCall) -> dict[str, object]:
+    filled = call.fill(tool.function.arguments)
+    arguments = filled if isinstance(filled, str) else dumps(filled).decode()
+    identity = tool.id or f"call_fake{call.n}_{place}"
+    return {"id": identity, "type": tool.type, "function": {"name": tool.function.name, "arguments": arguments}}
+
+
+def _unscripted(call: Call) -> str:
+    asked = f"prompt {call.prompt or '(none)'}, attempt {call.attempt}, run {call.run or '(none)'}, model {call.model}"
+    return f"no line of the script is for this call: {asked}"

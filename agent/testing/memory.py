@@ -1,0 +1,246 @@
+"""The ledger in memory: the promises of the real one, in microseconds and without a database.
+
+Its rows are open to tests: `runs`, `events`, `work`, `attempts`, `calls`, `dead_letters`, `passages`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import assert_never, cast
+
+import orjson
+
+from agent.envelope import Envelope, Key, Sealed, scrub, seal
+from agent.errors import Refused, Transient
+from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
+from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, StoredPassage, Unreadable
+from agent.testing import bills
+from agent.testing.clock import HeldClock
+from agent.testing.rows import AttemptRow, CallRow, DeadLetter, RunRow, RunStatus, WorkRow
+
+
+class MemoryLedger:
+    """A `Ledger` and a `Shelf` whose clock the test holds.
+
+    Every method first lets other tasks go on, as a real store would, and is one indivisible write after that. While
+    `reachable` is False each of them raises `Transient`.
+    """
+
+    def __init__(self, clock: HeldClock | None = None) -> None:
+        self.clock = clock or HeldClock()
+        self.reachable = True
+        self.runs: dict[str, RunRow] = {}
+        self.events: dict[str, list[Envelope]] = {}
+        self.work: dict[str, WorkRow] = {}
+        self.attempts: dict[str, AttemptRow] = {}
+        self.calls: dict[str, CallRow] = {}
+        self.dead_letters: dict[str, DeadLetter] = {}
+        self.passages: dict[str, StoredPassage] = {}
+        self._numbers = count(1)
+
+    async def open(self, new: NewRun, /) -> None:
+        """As `Ledger.open`; a run that is there already stays as it is. Raises `Refused` for text no store takes."""
+        await self._turn()
+        if not _storable(new.request) or not _storable(new.first.data):
+            raise Refused(f"run {new.id} holds characters that cannot be stored")
+        if new.id in self.runs:
+            return
+        now = self.clock.now()
+        self.runs[new.id] = RunRow(new, now, now + timedelta(seconds=new.deadline_s))
+        self.events[new.id] = [Envelope(new.pointer.key, new.first, now)]
+        self.work[new.id] = WorkRow(new.pointer, now)
+
+    async def begin(self, delivery: Delivery, /) -> Begun | None:
+        """As `Ledger.begin`."""
+        await self._turn()
+        work = self._standing(delivery.pointer)
+        if work is None or work.due_at > self.clock.now():
+            return None
+        work.deliveries += 1
+        for call in self._calls_of(work.pointer.key):
+            if call.status == "asked":
+                call.status = "unknown"
+        return self._begun(delivery, work, self._open_attempt(delivery, work))
+
+    async def intend(self, begun: Begun, call: Call, /) -> None:
+        """As `Ledger.intend`."""
+        await self._turn()
+        self._keep(begun, [call])
+        call.intended = True
+
+    async def record(self, begun: Begun, /) -> None:
+        """As `Ledger.record`."""
+        await self._turn()
+        self._keep(begun, begun.calls)
+        begun.calls.clear()
+
+    async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
+        """As `Ledger.commit`."""
+        await self._turn()
+        if isinstance(outcome, Advance) and not all(_storable(event.data) for event in outcome.events):
+            outcome = Bury("refused", "an event holds characters that cannot be stored", failure_of("refused"))
+        self._keep(begun, begun.calls)
+        work = self._standing(begun.pointer)
+        self._close(begun, outcome, won=work is not None)
+        if work is None:
+            return False
+        self._settle(begun, work, outcome)
+        return True
+
+    async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
+        """As `Ledger.bury_unreadable`."""
+        await self._turn()
+        name, body = f"{unreadable.route}/{unreadable.entry}", scrub(orjson.dumps(dict(unreadable.fields)).decode())
+        letter = DeadLetter(
+            name, None, unreadable.route, "unreadable", scrub(unreadable.reason), body, self.clock.now()
+        )
+        self.dead_letters.setdefault(name, letter)
+
+    async def published(self, entries: Mapping[Pointer, str], /) -> None:
+        """As `Ledger.published`."""
+        await self._turn()
+        for pointer, entry in entries.items():
+            work = self._standing(pointer)
+            if work is not None:
+                work.entry = entry
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        """As `Shelf.view`; the totals are there once the run ended."""
+        await self._turn()
+        row = self.runs.get(run)
+        return None if row is None or row.new.project != project else row.view(self.events[run][-1].key.generation)
+
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
+        """As `Shelf.ended`."""
+        await self._turn()
+        return [run for run in runs if run not in self.work]
+
+    async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
+        """As `Shelf.passage`; a test puts passages into `passages` by id."""
+        await self._turn()
+        found = self.passages.get(passage)
+        return found if found is not None and found.project == project else None
+
+    async def ping(self) -> None:
+        """As `Shelf.ping`."""
+        await self._turn()
+
+    def due(self) -> list[Pointer]:
+        """Where the open runs stand whose time has come, the longest due first: what a relay publishes."""
+        rows = sorted(self.work.values(), key=lambda work: work.due_at)
+        return [work.pointer for work in rows if work.due_at <= self.clock.now()]
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(0)
+        if not self.reachable:
+            raise Transient("the ledger cannot be reached", kind="ledger")
+
+    def _standing(self, pointer: Pointer) -> WorkRow | None:
+        """The work row, if the run still stands where `pointer` says: the fence."""
+        work = self.work.get(pointer.run)
+        if work is None or (work.pointer.key, work.pointer.attempt) != (pointer.key, pointer.attempt):
+            return None
+        return work
+
+    def _calls_of(self, key: Key) -> list[CallRow]:
+        return [call for call in self.calls.values() if call.key == key]
+
+    def _open_attempt(self, delivery: Delivery, work: WorkRow) -> str:
+        token, at = f"attempt-{next(self._numbers)}", work.pointer
+        self.attempts[token] = AttemptRow(
+            token, at.key, at.route, at.attempt, work.deliveries, delivery.worker, delivery.entry, self.clock.now()
+        )
+        return token
+
+    def _begun(self, delivery: Delivery, work: WorkRow, token: str) -> Begun:
+        key, row = work.pointer.key, self.runs[work.pointer.run]
+        return Begun(
+            delivery=delivery,
+            token=token,
+            deliveries=work.deliveries,
+            agent=row.new.agent,
+            agent_version=row.new.agent_version,
+            prompts=dict(row.new.prompts),
+            request=row.new.request,
+            deadline=row.deadline,
+            remaining_s=(row.deadline - self.clock.now()).total_seconds(),
+            spent_usd=bills.spent_usd(call for call in self.calls.values() if call.key.run == key.run),
+            trace=row.new.trace,
+            events=[event for event in self.events[key.run] if event.key.generation == key.generation],
+            answers=bills.answers(self._calls_of(key)),
+        )
+
+    def _keep(self, begun: Begun, calls: Iterable[Call]) -> None:
+        for call in calls:
+            known = self.calls.get(call.id)
+            # what came of a call is never forgotten again; a late answer replaces `unknown`
+            if known is None or (known.status in ("asked", "unknown") and call.status != "asked"):
+                self.calls[call.id] = bills.row_of(call, begun, next(self._numbers))
+
+    def _close(self, begun: Begun, outcome: Outcome, *, won: bool) -> None:
+        attempt = self.attempts[begun.token]
+        attempt.settled, attempt.ended_at = won, self.clock.now()
+        match outcome:
+            case Advance():
+                attempt.outcome = "advance"
+            case Postpone(counted=counted):
+                attempt.outcome = "postpone" if counted else "park"
+            case Bury():
+                attempt.outcome = "bury"
+        if not isinstance(outcome, Advance):
+            attempt.error_kind, attempt.error = outcome.kind, scrub(outcome.reason)
+
+    def _settle(self, begun: Begun, work: WorkRow, outcome: Outcome) -> None:
+        match outcome:
+            case Advance():
+                self._advance(work.pointer, outcome)
+            case Postpone():
+                self._postpone(work.pointer, outcome)
+            case Bury():
+                self._bury(begun, outcome)
+            case _:
+                assert_never(outcome)
+
+    def _advance(self, at: Pointer, outcome: Advance) -> None:
+        self._append(at, outcome.events)
+        if outcome.route is None:
+            self._end(at.run, outcome.events[-1], outcome.status)
+        else:
+            next_at = replace(at, seq=at.seq + len(outcome.events), route=outcome.route, attempt=1)
+            self.work[at.run] = WorkRow(next_at, self.clock.now())
+
+    def _postpone(self, at: Pointer, outcome: Postpone) -> None:
+        due_at = self.clock.now() + timedelta(seconds=outcome.delay_s)
+        self.work[at.run] = WorkRow(replace(at, attempt=at.attempt + outcome.counted), due_at)
+
+    def _bury(self, begun: Begun, outcome: Bury) -> None:
+        at, newest = begun.pointer, self.events[begun.pointer.run][-1].sealed
+        event = {"type": newest.type, "version": newest.version, "data": newest.data}
+        body = orjson.dumps({"event": event, "deliveries": begun.deliveries, "trace": at.trace}).decode()
+        self.dead_letters[str(at.key)] = DeadLetter(
+            str(at.key), at, at.route, outcome.kind, scrub(outcome.reason), body, self.clock.now()
+        )
+        failure = seal(outcome.failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+        self._append(at, [failure])
+        self._end(at.run, failure, outcome.failure.status)
+
+    def _append(self, at: Pointer, events: Sequence[Sealed]) -> None:
+        for seq, sealed in enumerate(events, start=at.seq + 1):
+            self.events[at.run].append(Envelope(Key(at.run, at.generation, seq), sealed, self.clock.now()))
+
+    def _end(self, run: str, ending: Sealed, status: str) -> None:
+        row, calls = self.runs[run], [call for call in self.calls.values() if call.key.run == run]
+        row.status, row.ended_at = cast(RunStatus, status), self.clock.now()
+        row.ending = Sealed(ending.type, ending.version, ending.data)
+        row.usage, row.cost_usd, row.calls = bills.usage(calls), bills.cost_usd(calls), bills.model_calls(calls)
+        row.attempts = sum(attempt.key.run == run for attempt in self.attempts.values())
+        del self.work[run]
+
+
+def _storable(text: str) -> bool:
+    """PostgreSQL takes neither NUL nor lone surrogates."""
+    return "\x00" not in text and text.encode("utf-8", "replace").decode() == text

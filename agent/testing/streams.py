@@ -1,0 +1,130 @@
+"""The transport in memory: `Streams` for workers, `Doorbell` for the door, and a reader for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+
+from agent.errors import Transient
+from agent.ports import Delivery, Pointer, Unreadable
+
+Fields = dict[str, str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    fields: Fields
+    read: bool = False
+
+
+class MemoryStreams:
+    """Entries stay until they are acked: they wait, once read they are pending, and `redeliver` lets them wait again.
+
+    While `reachable` is False every call to the transport raises `Transient`.
+    """
+
+    def __init__(self) -> None:
+        self.reachable = True
+        self._entries: dict[str, dict[str, _Entry]] = {}
+        self._numbers = count(1)
+        self._registered: set[str] = set()
+        self._rung: list[str] = []
+        self._bell = asyncio.Event()
+
+    async def publish(self, pointer: Pointer, /) -> str:
+        """As `Streams.publish`."""
+        await self._turn()
+        return self.put(pointer.route, {name: str(value) for name, value in asdict(pointer).items()})
+
+    async def ended(self, run: str, /) -> None:
+        """As `Streams.ended`."""
+        await self._turn()
+        if run in self._registered:
+            self._registered.remove(run)
+            self._rung.append(run)
+            self._bell.set()
+
+    async def ack(self, delivery: Delivery | Unreadable, /) -> None:
+        """As `Streams.ack`."""
+        await self._turn()
+        route = delivery.route if isinstance(delivery, Unreadable) else delivery.pointer.route
+        self._entries.get(route, {}).pop(delivery.entry, None)
+
+    async def register(self, run: str, /) -> None:
+        """As `Doorbell.register`."""
+        await self._turn()
+        self._registered.add(run)
+
+    async def rings(self) -> Sequence[str]:
+        """As `Doorbell.rings`."""
+        await self._turn()
+        try:
+            await asyncio.wait_for(self._bell.wait(), 1.0)
+        except TimeoutError:
+            return []
+        rung, self._rung = self._rung, []
+        self._bell.clear()
+        return rung
+
+    async def ping(self) -> None:
+        """As `Doorbell.ping`."""
+        await self._turn()
+
+    def put(self, route: str, fields: Mapping[str, str]) -> str:
+        """Add an entry as somebody else might, readable or not; its id."""
+        entry = f"{next(self._numbers)}-0"
+        self._entries.setdefault(route, {})[entry] = _Entry(dict(fields))
+        return entry
+
+    def read(self, route: str, most: int, worker: str = "") -> list[Delivery | Unreadable]:
+        """At most `most` entries of a route that wait, oldest first; they are pending from now on."""
+        waiting = [(id, entry) for id, entry in self._entries.get(route, {}).items() if not entry.read][:most]
+        for _, entry in waiting:
+            entry.read = True
+        return [_read(route, id, entry.fields, worker) for id, entry in waiting]
+
+    def waiting(self) -> dict[str, int]:
+        """How many entries nobody has read yet, by route; an empty mapping once all are read."""
+        counts = {route: sum(not entry.read for entry in held.values()) for route, held in self._entries.items()}
+        return {route: number for route, number in counts.items() if number}
+
+    def pending(self, route: str) -> list[str]:
+        """Ids of the entries of a route that were read and not acked, oldest first."""
+        return [id for id, entry in self._entries.get(route, {}).items() if entry.read]
+
+    def entries(self, route: str) -> dict[str, Fields]:
+        """What stands in a route's stream, by entry id, oldest first."""
+        return {id: dict(entry.fields) for id, entry in self._entries.get(route, {}).items()}
+
+    def redeliver(self) -> None:
+        """Let everything that is pending be read once more, as if its worker had died."""
+        for held in self._entries.values():
+            for entry in held.values():
+                entry.read = False
+
+    def lose_everything(self) -> None:
+        """Forget all entries, as a transport may that was wiped."""
+        self._entries.clear()
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(0)
+        if not self.reachable:
+            raise Transient("the streams cannot be reached", kind="streams")
+
+
+def _read(route: str, entry: str, fields: Fields, worker: str) -> Delivery | Unreadable:
+    try:
+        pointer = Pointer(
+            run=fields["run"],
+            generation=int(fields["generation"]),
+            seq=int(fields["seq"]),
+            route=fields["route"],
+            attempt=int(fields["attempt"]),
+            project=fields["project"],
+            trace=fields["trace"],
+        )
+    except (KeyError, ValueError) as error:
+        return Unreadable(route, entry, fields, f"no pointer: {type(error).__name__}: {error}")
+    return Delivery(pointer, entry, worker)

@@ -1,0 +1,55 @@
+"""The application: which path leads where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from api.door import Door
+from api.errors import handlers
+from api.health import Health
+from api.middleware import EveryReply
+from api.models import Models
+from api.passages import Passages
+from api.responses import Responses
+from api.waiting import Waiters
+
+__all__ = ["Door", "create_app"]
+
+
+def create_app(door: Door) -> FastAPI:
+    """The HTTP service. Its lifespan must run, or waiting calls are only answered at their deadline."""
+    waiters = Waiters(door.doorbell, door.shelf)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with waiters.running():
+            yield
+
+    return FastAPI(
+        title="Cuelight",
+        routes=_routes(door, waiters),
+        middleware=[Middleware(EveryReply)],
+        exception_handlers=handlers(),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # The generated pages load scripts from elsewhere and know nothing of bodies that are read by hand.
+        openapi_url=None,
+    )
+
+
+def _routes(door: Door, waiters: Waiters) -> list[BaseRoute]:
+    responses, models, passages, health = Responses(door, waiters), Models(door), Passages(door), Health(door)
+    return [
+        Route("/v1/responses", responses.create, methods=["POST"]),
+        Route("/v1/responses/{id}", responses.retrieve),
+        Route("/v1/models", models.list),
+        Route("/v1/models/{id}", models.retrieve),
+        Route("/passages/{id}", passages.show),
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+    ]

@@ -1,0 +1,79 @@
+"""What the door is made of: all that `create_app` is given, and no more of it than the door uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
+from agent.router import Router
+from agent.settings import Settings
+from api.ids import new_response_id
+
+
+class Budget(Protocol):
+    """`deadline_s` is the longest that a run of this agent may take."""
+
+    @property
+    def deadline_s(self) -> float: ...
+    @property
+    def max_output_tokens(self) -> int: ...
+
+
+class Definition(Protocol):
+    @property
+    def description(self) -> str: ...
+    @property
+    def budget(self) -> Budget: ...
+
+
+class AgentCard(Protocol):
+    """What the door knows about an agent; `agent.definition.BoundAgent` is one. `id` is `name@version`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def prompts(self) -> Mapping[str, str]: ...
+    @property
+    def router(self) -> Router: ...
+    @property
+    def agent(self) -> Definition: ...
+
+
+class Opener(Protocol):
+    """The one thing of the ledger that the door writes with."""
+
+    async def open(self, new: NewRun, /) -> None: ...
+
+
+class Publisher(Protocol):
+    """The one thing of the streams that the door sends with."""
+
+    async def publish(self, pointer: Pointer, /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Everything behind the HTTP door. `base_url` is how clients reach it; `clock` gives Unix seconds."""
+
+    ledger: Opener
+    shelf: Shelf
+    doorbell: Doorbell
+    streams: Publisher
+    agents: Mapping[str, AgentCard]
+    default_agent: str
+    settings: Settings
+    base_url: str
+    offline: bool = False
+    """Whether answers come from the model that needs no endpoint."""
+    project: str = DEFAULT_PROJECT
+    clock: Callable[[], float] = time.time
+    new_id: Callable[[], str] = new_response_id
+    grace_s: float = 5.0
+    """How long after a run's deadline its ending may still arrive before the waiting call gives up."""

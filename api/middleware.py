@@ -1,0 +1,88 @@
+"""What every reply has, also the ones that nobody wrote on purpose."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import internal
+from api.ids import new_request_id
+from api.trace import accept_traceparent, remember, trace_id
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""A reply that sets one of these itself keeps its own."""
+
+_REQUEST_ID = re.compile(r"[ -~]{1,128}")
+_QUIET = {"/healthz", "/readyz"}
+
+
+class EveryReply:
+    """Gives each request its id, its trace and a log line; each reply its id, safe headers, and a typed body if the
+    code behind it raises. A plain ASGI wrapper, so that it neither buffers nor loses a client's disconnect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = choose_request_id(headers.get("x-request-id"))
+        trace = accept_traceparent(headers.get("traceparent"))
+        remember(scope, trace)
+        with structlog.contextvars.bound_contextvars(request=request_id, trace=trace_id(trace)):
+            await self._logged(scope, receive, _Reply(send, request_id))
+
+    async def _logged(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
+        began = time.perf_counter()
+        try:
+            await self._guarded(scope, receive, reply)
+        finally:
+            say = log.debug if scope["path"] in _QUIET else log.info
+            duration_ms = round((time.perf_counter() - began) * 1000, 1)
+            say("request", method=scope["method"], path=scope["path"], status=reply.status, duration_ms=duration_ms)
+
+    async def _guarded(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
+        try:
+            await self._app(scope, receive, reply)
+        except Exception as error:
+            log.error("unhandled_error", exc_info=error)
+            if reply.status is not None:
+                raise  # half a reply is out; only the server can cut it off
+            await internal().reply()(scope, receive, reply)
+
+
+class _Reply:
+    """`send`, adding to the head of the reply and remembering its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def choose_request_id(header: str | None) -> str:
+    """The client's own id if it is printable ASCII of at most 128 characters, else a new one."""
+    return header if header is not None and _REQUEST_ID.fullmatch(header) else new_request_id()

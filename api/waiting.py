@@ -1,0 +1,118 @@
+"""Calls that wait for runs to end: one registry per process, two loops that wake its waiters.
+
+The doorbell is quick and may lose a ring; the look at the shelf, one query a second for all who wait, loses nothing.
+Neither says how a run ended: whoever is woken reads the ledger, and may go on waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from starlette.types import Receive
+
+from agent.errors import Transient
+from agent.ports import Doorbell, Shelf
+
+T = TypeVar("T")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+"""A lost ring delays an answer by no more than this."""
+BACK_OFF_S = 1.0
+
+
+class Waiters:
+    """Who waits for which run in this process. `sleep` is `asyncio.sleep`, or what a test holds."""
+
+    def __init__(
+        self, doorbell: Doorbell, shelf: Shelf, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._doorbell = doorbell
+        self._shelf = shelf
+        self._sleep = sleep
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    @property
+    def waiting(self) -> list[str]:
+        """The runs that somebody waits for."""
+        return list(self._waiting)
+
+    @asynccontextmanager
+    async def expect(self, run: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever `run` seems to have ended; forgotten on the way out, whatever the way is."""
+        bell = asyncio.Event()
+        self._waiting.setdefault(run, set()).add(bell)
+        try:
+            await self._register(run)
+            yield bell
+        finally:
+            self._forget(run, bell)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep both loops going meanwhile."""
+        loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
+        try:
+            yield
+        finally:
+            await _cancel(loops)
+
+    async def _register(self, run: str) -> None:
+        try:
+            await self._doorbell.register(run)
+        except Transient as error:
+            log.warning("doorbell_unreachable", error=str(error))  # the look finds the ending a little later
+
+    def _forget(self, run: str, bell: asyncio.Event) -> None:
+        bells = self._waiting[run]
+        bells.discard(bell)
+        if not bells:
+            del self._waiting[run]
+
+    def _wake(self, runs: Iterable[str]) -> None:
+        for run in runs:
+            for bell in self._waiting.get(run, ()):
+                bell.set()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                self._wake(await self._doorbell.rings())
+            except Exception as error:  # this loop must outlive whatever the transport does
+                log.warning("doorbell_failed", error=str(error), exc_info=not isinstance(error, Transient))
+                await self._sleep(BACK_OFF_S)
+
+    async def _look(self) -> None:
+        while True:
+            await self._sleep(LOOK_S)
+            try:
+                if self._waiting:
+                    self._wake(await self._shelf.ended(self.waiting))
+            except Exception as error:  # and this one whatever the store does
+                log.warning("look_failed", error=str(error), exc_info=not isinstance(error, Transient))
+
+
+async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T | None:
+    """What `work` brings; None if the client hangs up first, and then `work` is cancelled. The body must be read."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leave(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        await _cancel((working, leaving))
+
+
+async def _leave(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,11 @@
+"""Fixtures for every test."""
+
+from hypothesis import settings
+
+from tests.engines import data_dir, database_url, engines, redis_prefix, redis_url
+
+__all__ = ["data_dir", "database_url", "engines", "redis_prefix", "redis_url"]
+
+# Hypothesis' own limit of 200 ms an example is a timed assertion: it fails on a busy machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")

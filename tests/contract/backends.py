@@ -1,0 +1,118 @@
+"""What the contract suite needs of an implementation, and the in-memory twin as one.
+
+`tests/contract/real.py` is the other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from agent.envelope import Envelope
+from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
+from agent.testing import AttemptRow, CallRow, DeadLetter, MemoryLedger, MemoryStreams, WorkRow
+
+
+class LedgerUnderTest(Ledger, Protocol):
+    """A ledger with the part of the shelf that belongs to runs."""
+
+    async def view(self, run: str, project: str, /) -> RunView | None: ...
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]: ...
+    async def ping(self) -> None: ...
+
+
+class Store(Protocol):
+    """A ledger, a hand on its clock, and a look at its rows."""
+
+    @property
+    def ledger(self) -> LedgerUnderTest: ...
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass for all work there is."""
+
+    async def due(self) -> list[Pointer]:
+        """Where the open runs stand that are due."""
+
+    async def work(self, run: str) -> WorkRow | None: ...
+    async def events(self, run: str) -> list[Envelope]: ...
+    async def attempts(self, run: str) -> list[AttemptRow]:
+        """In the order in which they were opened."""
+
+    async def calls(self, run: str) -> list[CallRow]: ...
+    async def dead_letters(self) -> list[DeadLetter]: ...
+
+
+class StreamsUnderTest(Streams, Doorbell, Protocol):
+    """Both ends of the transport."""
+
+
+class Transport(Protocol):
+    """Streams, and what a reader and an operator do with them."""
+
+    @property
+    def streams(self) -> StreamsUnderTest: ...
+    async def read(self, route: str, most: int) -> list[Delivery | Unreadable]:
+        """Entries of a route that nobody has read yet; they are pending from now on."""
+
+    async def redeliver(self, route: str) -> list[Delivery | Unreadable]:
+        """Entries that were read and never acked, once more, as for the heir of a dead worker."""
+
+    async def put(self, route: str, fields: Mapping[str, str]) -> str:
+        """Add an entry as a stranger might; its id."""
+
+    async def entries(self, route: str) -> dict[str, dict[str, str]]:
+        """What stands in a route's stream, by id."""
+
+    async def pending(self, route: str) -> list[str]:
+        """Ids that were read and not acked."""
+
+
+class MemoryStore:
+    """The twin."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+
+    async def advance(self, seconds: float) -> None:
+        self.ledger.clock.advance(seconds)
+
+    async def due(self) -> list[Pointer]:
+        return self.ledger.due()
+
+    async def work(self, run: str) -> WorkRow | None:
+        return self.ledger.work.get(run)
+
+    async def events(self, run: str) -> list[Envelope]:
+        return list(self.ledger.events.get(run, ()))
+
+    async def attempts(self, run: str) -> list[AttemptRow]:
+        return [attempt for attempt in self.ledger.attempts.values() if attempt.key.run == run]
+
+    async def calls(self, run: str) -> list[CallRow]:
+        return [call for call in self.ledger.calls.values() if call.key.run == run]
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        return list(self.ledger.dead_letters.values())
+
+
+class MemoryTransport:
+    """The twin."""
+
+    def __init__(self) -> None:
+        self.streams = MemoryStreams()
+
+    async def read(self, route: str, most: int) -> list[Delivery | Unreadable]:
+        return self.streams.read(route, most, "tester")
+
+    async def redeliver(self, route: str) -> list[Delivery | Unreadable]:
+        pending = self.streams.pending(route)
+        self.streams.redeliver()
+        return self.streams.read(route, len(pending), "heir")
+
+    async def put(self, route: str, fields: Mapping[str, str]) -> str:
+        return self.streams.put(route, fields)
+
+    async def entries(self, route: str) -> dict[str, dict[str, str]]:
+        return self.streams.entries(route)
+
+    async def pending(self, route: str) -> list[str]:
+        return self.streams.pending(route)

@@ -1,0 +1,40 @@
+"""Every promise is tried on the in-memory twin and on the real thing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from agent.adapters.embedded import Engines
+from tests.contract.backends import MemoryStore, MemoryTransport, Store, Transport
+from tests.contract.real import RealStore, migrated_template
+from tests.engines import fresh_database
+
+
+@pytest.fixture
+def memory_store() -> Store:
+    return MemoryStore()
+
+
+@pytest.fixture
+async def real_store(engines: Engines) -> AsyncIterator[Store]:
+    template = await migrated_template(engines.urls)
+    async with fresh_database(engines.urls, template=template) as url, RealStore.connected(url) as store:
+        yield store
+
+
+@pytest.fixture
+def memory_transport() -> Transport:
+    return MemoryTransport()
+
+
+@pytest.fixture(params=["memory", "real"])
+def store(request: pytest.FixtureRequest) -> Store:
+    return cast(Store, request.getfixturevalue(f"{request.param}_store"))
+
+
+@pytest.fixture(params=["memory"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    return cast(Transport, request.getfixturevalue(f"{request.param}_transport"))

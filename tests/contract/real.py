@@ -1,0 +1,108 @@
+"""The real thing as the contract suite needs it: PostgreSQL, looked at with SQL of our own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.connect import Pool, connect
+from agent.adapters.ledger.migrate import migrate
+from agent.adapters.ledger.postgres import PostgresLedger
+from agent.envelope import Envelope, Key, Sealed
+from agent.events import Usage
+from agent.ports import Pointer
+from agent.testing import AttemptRow, CallRow, DeadLetter, WorkRow
+from tests.engines import administer
+
+TEMPLATE = "contract_template"
+_migrated: set[str] = set()
+
+
+async def migrated_template(urls: EngineUrls) -> str:
+    """The name of a database that is migrated and never used, so that each test gets a quick copy."""
+    if urls.database_url not in _migrated:
+        await administer(urls, f'CREATE DATABASE "{TEMPLATE}"')
+        await migrate(urlunsplit(urlsplit(urls.database_url)._replace(path=f"/{TEMPLATE}")))
+        _migrated.add(urls.database_url)
+    return TEMPLATE
+
+
+class RealStore:
+    """PostgreSQL. Time passes for it by moving every time stamp of open work back."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.ledger = PostgresLedger(pool)
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str) -> AsyncIterator[RealStore]:
+        pool = await connect(url)
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close()
+
+    async def advance(self, seconds: float) -> None:
+        await self.pool.execute(
+            "update work set due_at = due_at - make_interval(secs => $1), "
+            "deadline = deadline - make_interval(secs => $1)",
+            seconds,
+        )
+
+    async def due(self) -> list[Pointer]:
+        rows = await self.pool.fetch("select * from work where due_at <= clock_timestamp() order by due_at")
+        return [_pointer(row) for row in rows]
+
+    async def work(self, run: str) -> WorkRow | None:
+        row = await self.pool.fetchrow("select * from work where run_id = $1", run)
+        return None if row is None else WorkRow(_pointer(row), row["due_at"], row["deliveries"], row["entry"])
+
+    async def events(self, run: str) -> list[Envelope]:
+        rows = await self.pool.fetch("select * from events where run_id = $1 order by generation, seq", run)
+        return [Envelope(_key(row), _sealed(row), row["at"]) for row in rows]
+
+    async def attempts(self, run: str) -> list[AttemptRow]:
+        rows = await self.pool.fetch("select * from attempts where run_id = $1 order by began_at", run)
+        names = ("token", "route", "attempt", "delivery", "worker", "entry", "began_at")
+        more = ("outcome", "settled", "error_kind", "error", "ended_at")
+        return [AttemptRow(key=_key(row), **{name: row[name] for name in names + more}) for row in rows]
+
+    async def calls(self, run: str) -> list[CallRow]:
+        rows = await self.pool.fetch("select * from calls where run_id = $1 order by ended_at, id", run)
+        return [_call(row, order) for order, row in enumerate(rows)]
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        rows = await self.pool.fetch("select * from dead_letters order by created_at, id")
+        return [_letter(row) for row in rows]
+
+
+def _key(row: Any) -> Key:
+    return Key(row["run_id"], row["generation"], row["seq"])
+
+
+def _pointer(row: Any) -> Pointer:
+    return Pointer(*_key(row), row["route"], row["attempt"], row["project_id"], row["trace"])
+
+
+def _sealed(row: Any) -> Sealed:
+    return Sealed(*(row[name] for name in ("type", "version", "data", "agent", "prompt", "trace")))
+
+
+def _call(row: Any, order: int) -> CallRow:
+    names = ("id", "token", "effect_type", "effect_hash", "occurrence", "status", "answer", "error_kind", "error")
+    money = ("cost_usd", "worst_case_usd")
+    usage = Usage(**{name: row[name] for name in Usage.model_fields})
+    return CallRow(key=_key(row), usage=usage, order=order, **{name: row[name] for name in names + money})
+
+
+def _letter(row: Any) -> DeadLetter:
+    known = row["run_id"] is not None
+    return DeadLetter(
+        id=row["id"],
+        pointer=Pointer(*_key(row), row["route"], row["attempt"]) if known else None,
+        **{name: row[name] for name in ("route", "kind", "reason", "body", "created_at")},
+    )

@@ -1,0 +1,182 @@
+"""The promises of `agent.ports.Ledger` about questions to the world: intents, answers and bills."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+from agent.outcome import Postpone
+from agent.ports import Begun, Call, Pointer, RunView
+from tests.contract.backends import Store
+from tests.contract.toys import advance, answered, begun, finish, model_call, new_run, opened, standing
+
+
+async def recorded(store: Store, attempt: Begun, *calls: Call) -> None:
+    attempt.calls.extend(calls)
+    await store.ledger.record(attempt)
+
+
+async def ended(store: Store, pointer: Pointer) -> RunView:
+    """The run's view after it was finished from `pointer`."""
+    assert await store.ledger.commit(await begun(store, pointer), finish())
+    view = await store.ledger.view(pointer.run, pointer.project)
+    assert view is not None
+    return view
+
+
+async def test_a_recorded_answer_is_given_back_by_the_next_beginning(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    first, second = model_call("a", answer='{"text":"1"}'), model_call("a", answer='{"text":"2"}', occurrence=1)
+    attempt = await begun(store, pointer)
+    await recorded(store, attempt, first, second)
+    assert attempt.calls == []
+    again = await begun(store, pointer)
+    assert again.answers == {(first.hash, 0): '{"text":"1"}', (first.hash, 1): '{"text":"2"}'}
+
+
+async def test_an_answer_recorded_with_a_postponement_is_given_back_by_the_next_attempt(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    call = model_call(answer='{"text":"1"}')
+    attempt.calls.append(call)
+    await store.ledger.commit(attempt, Postpone(0, "transport", "the search failed"))
+    assert (await begun(store, await standing(store))).answers == {(call.hash, 0): '{"text":"1"}'}
+
+
+async def test_an_answer_is_given_to_its_own_event_and_run_only(store: Store) -> None:
+    pointer, other = await opened(store, new_run()), await opened(store, new_run("resp_2"))
+    attempt = await begun(store, pointer)
+    await recorded(store, attempt, model_call("same question", answer='{"text":"mine"}'))
+    assert (await begun(store, other)).answers == {}
+    await store.ledger.commit(attempt, advance())
+    assert (await begun(store, await standing(store))).answers == {}
+
+
+async def test_only_answers_are_given_back(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    await recorded(store, attempt, model_call("a", "failed", answer="{}"), model_call("b", "asked"))
+    assert (await begun(store, pointer)).answers == {}
+
+
+async def test_of_two_answers_to_one_question_the_first_on_record_is_given_back(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    slow, quick = await begun(store, pointer), await begun(store, pointer)
+    slow_call, quick_call = model_call(answer='{"text":"slow"}'), model_call(answer='{"text":"quick"}')
+    await recorded(store, quick, quick_call)
+    await recorded(store, slow, slow_call)
+    assert (await begun(store, pointer)).answers == {(quick_call.hash, 0): '{"text":"quick"}'}
+
+
+async def test_an_intent_is_on_record_before_its_answer_and_is_one_row_with_it(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    call = model_call(status="asked")
+    await store.ledger.intend(attempt, call)
+    assert call.intended
+    (row,) = await store.calls(pointer.run)
+    assert (row.status, row.worst_case_usd, row.effect_type) == ("asked", Decimal("2.5"), "call_model")
+    await recorded(store, attempt, answered(call, '{"text":"1"}'))
+    (row,) = await store.calls(pointer.run)
+    assert (row.status, row.answer, row.cost_usd) == ("answered", '{"text":"1"}', Decimal("0.25"))
+    assert (row.token, row.effect_hash) == (attempt.token, call.hash)
+
+
+async def test_an_intent_without_an_answer_becomes_unknown_at_the_next_beginning_and_is_counted(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    await store.ledger.intend(await begun(store, pointer), model_call(status="asked"))
+    again = await begun(store, pointer)
+    assert [call.status for call in await store.calls(pointer.run)] == ["unknown"]
+    assert again.spent_usd == Decimal("2.5"), "a budget reckons with the most that it may have cost"
+    view = await ended(store, pointer)
+    assert (view.calls, view.cost_usd) == (1, None)
+
+
+async def test_an_intent_without_an_answer_becomes_unknown_at_the_next_attempt_too(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    await store.ledger.intend(attempt, model_call(status="asked"))
+    await store.ledger.commit(attempt, Postpone(0, "transport", "cut off"))
+    await begun(store, await standing(store))
+    assert [call.status for call in await store.calls(pointer.run)] == ["unknown"]
+
+
+async def test_a_late_answer_to_an_unknown_call_is_kept_and_used(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    zombie = await begun(store, pointer)
+    call = model_call(status="asked")
+    await store.ledger.intend(zombie, call)
+    await begun(store, pointer)
+    await recorded(store, zombie, answered(call, '{"text":"late"}'))
+    assert (await begun(store, pointer)).answers == {(call.hash, 0): '{"text":"late"}'}
+    assert [row.status for row in await store.calls(pointer.run)] == ["answered"]
+
+
+async def test_what_came_of_a_call_is_not_forgotten_by_a_late_intent(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    call = model_call(status="asked")
+    late = model_call(status="asked")
+    late.id = call.id
+    await recorded(store, attempt, answered(call, '{"text":"1"}'))
+    await store.ledger.intend(attempt, late)
+    assert [(row.status, row.answer) for row in await store.calls(pointer.run)] == [("answered", '{"text":"1"}')]
+
+
+async def test_a_lost_commit_keeps_its_bill(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    zombie, quick = await begun(store, pointer), await begun(store, pointer)
+    quick.calls.append(model_call("quick", answer="{}"))
+    zombie.calls.append(model_call("zombie", answer="{}"))
+    assert await store.ledger.commit(quick, advance())
+    assert not await store.ledger.commit(zombie, advance())
+    rows = {row.token: row for row in await store.calls(pointer.run)}
+    assert set(rows) == {quick.token, zombie.token}
+    assert rows[zombie.token].usage.input_tokens == 10 and rows[zombie.token].cost_usd == Decimal("0.25")
+
+
+async def test_the_totals_of_a_run_hold_every_call_of_every_attempt(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    zombie, attempt = await begun(store, pointer), await begun(store, pointer)
+    attempt.calls += [model_call("a", "failed"), model_call("b", answer="{}")]
+    await store.ledger.commit(attempt, Postpone(0, "transport", "no"))
+    zombie.calls.append(model_call("zombie", answer="{}"))
+    await store.ledger.commit(zombie, advance())
+    view = await ended(store, await standing(store))
+    assert (view.calls, view.attempts, view.cost_usd) == (3, 3, Decimal("0.75"))
+    assert (view.usage.input_tokens, view.usage.output_tokens) == (30, 15)
+
+
+async def test_the_cost_is_unknown_where_one_price_is(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    await recorded(store, attempt, model_call("a", answer="{}"), model_call("b", answer="{}", cost_usd=None))
+    view = await ended(store, pointer)
+    assert (view.calls, view.cost_usd) == (2, None)
+
+
+async def test_a_run_that_asked_nothing_cost_nothing(store: Store) -> None:
+    view = await ended(store, await opened(store, new_run()))
+    assert (view.calls, view.attempts, view.cost_usd) == (0, 1, Decimal(0))
+
+
+async def test_bills_that_come_after_the_ending_stay_on_record_and_leave_the_result_alone(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    zombie = await begun(store, pointer)
+    view = await ended(store, pointer)
+    zombie.calls.append(model_call("late", answer="{}"))
+    assert not await store.ledger.commit(zombie, finish(2))
+    assert len(await store.calls(pointer.run)) == 1
+    assert await store.ledger.view(pointer.run, pointer.project) == view
+
+
+async def test_a_call_that_arrives_while_others_are_being_recorded_is_not_lost(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    attempt.calls.append(model_call("a", answer="{}"))
+    recording = asyncio.create_task(store.ledger.record(attempt))
+    await asyncio.sleep(0)  # the recording is under way
+    attempt.calls.append(model_call("b", answer="{}"))
+    await recording
+    await store.ledger.record(attempt)
+    assert len(await store.calls(pointer.run)) == 2
