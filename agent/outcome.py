@@ -106,9 +106,10 @@ MESSAGES = {
     "unauthorized": ("server_error", "The model's endpoint refused our key; its owner has to look at the settings."),
     "undecodable": ("server_error", "The run's record could not be read; an operator has been left a dead letter."),
     "unroutable": ("server_error", "The run has nowhere to go; an operator has been left a dead letter."),
+    "budget": ("server_error", "The run used up the money that its agent may spend on one answer."),
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
-    "refused": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),
+    "unstorable": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),
 }
 """By failure class: the code of the Responses API's closed list, and words for the client without any model text."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -247,3 +247,79 @@ class Doorbell(Protocol):
 
     async def ping(self) -> None:
         """Raises `Transient` if the transport does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """An event on its way to the feed."""
+
+    envelope: Envelope
+    project: str
+
+
+class Sweeps(Protocol):
+    """What the relay asks of the ledger. Every method raises `Transient` if the store, or what it calls, is away."""
+
+    async def publish_due(
+        self, publish: Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]], grace_s: float
+    ) -> int:
+        """Publish work that is due and stands in no stream; a fresh row's own worker gets `grace_s` to do it."""
+
+    async def look_for(
+        self, missing: Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]], age_s: float
+    ) -> int:
+        """Look for the entries of work that has not moved for `age_s`; those that are gone will be published again."""
+
+    async def end_overdue(self) -> Sequence[str]:
+        """End the runs that are past their deadline; the ids of those that ended here."""
+
+    async def copy_feed(self, write: Callable[[Sequence[FeedRow]], Awaitable[None]]) -> int:
+        """Write the events after the feed's cursor, in order within each run, and move the cursor."""
+
+
+class Archive(Protocol):
+    """Prompt versions that runs started with. Raises `Transient`."""
+
+    async def keep_prompt(self, name: str, version: str, sources: str) -> None:
+        """Keep a version's sources, as JSON."""
+
+    async def kept_prompt(self, name: str, version: str) -> str | None:
+        """A version's sources as JSON, or None."""
+
+
+class Reader(Protocol):
+    """Reads one route as a member of its group. Every method raises `Transient` if the transport is away."""
+
+    @property
+    def route(self) -> str: ...
+    async def join(self) -> None:
+        """Make the group, from the beginning of the stream, unless it is there."""
+
+    async def new(self, most: int) -> Sequence[Delivery | Unreadable]:
+        """At most `most` entries that nobody has read; waits up to a second for the first."""
+
+    async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
+        """At most `most` entries whose reader has not been heard of for `lease_s`: they are ours from now on."""
+
+    async def hold(self, held: Sequence[str]) -> int:
+        """Renew our hold on these entries; how many of them are still ours."""
+
+    async def release(self, entry: str) -> None:
+        """Let another worker have this entry at once."""
+
+    async def leave(self) -> None:
+        """Take our name out of the group, unless work is still pending under it."""
+
+
+class Transport(Streams, Protocol):
+    """The streams as the relay needs them. Every method raises `Transient` if the transport is away."""
+
+    def reader(self, route: str) -> Reader: ...
+    async def missing(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
+        """For each pointer and its entry: is the entry gone from its stream?"""
+
+    async def publish_all(self, pointers: Sequence[Pointer]) -> Sequence[str]:
+        """Hand many work rows to their routes in one go; the ids of the entries."""
+
+    async def feed(self, facts: Sequence[Mapping[str, str]], oldest_ms: int) -> None:
+        """Write events to the feed and let go of what is older than `oldest_ms` (Unix time)."""

@@ -45,6 +45,9 @@ class PromptBook:
             known = ", ".join(sorted(self._current)) or "none"
             raise Misconfigured(f"there is no prompt {name!r}; the prompts here are: {known}") from None
 
+    def has(self, name: str, version: str) -> bool:
+        return (name, version) in self._known
+
     def get(self, name: str, version: str) -> Prompt:
         """This very version. Raises `Unfamiliar` if it is not here: another release may have it."""
         try:

@@ -82,7 +82,7 @@ class MemoryLedger:
         """As `Ledger.commit`."""
         await self._turn()
         if isinstance(outcome, Advance) and not all(_storable(event.data) for event in outcome.events):
-            outcome = Bury("refused", "an event holds characters that cannot be stored", failure_of("refused"))
+            outcome = Bury("unstorable", "an event holds characters that cannot be stored", failure_of("unstorable"))
         self._keep(begun, begun.calls)
         work = self._standing(begun.pointer)
         self._close(begun, outcome, won=work is not None)

@@ -82,8 +82,8 @@ async def test_what_the_store_refuses_is_buried_alone_and_its_neighbours_succeed
     assert won == [True] * 9
     view = await store.ledger.view("resp_4", runs[4].project)
     assert view is not None and view.ending is not None
-    assert view.status == "failed" and '"code":"refused"' in view.ending.data
-    assert [letter.kind for letter in await store.dead_letters()] == ["refused"]
+    assert view.status == "failed" and '"code":"unstorable"' in view.ending.data
+    assert [letter.kind for letter in await store.dead_letters()] == ["unstorable"]
     assert sorted(pointer.run for pointer in await store.due()) == sorted(f"resp_{n}" for n in range(9) if n != 4)
     assert {pointer.seq for pointer in await store.due()} == {2}
 

@@ -261,6 +261,6 @@ async def test_operators_see_every_collection(library: Library, pool: Pool, docs
     await ingest(library, [docs])
     (docs / "keys.md").unlink()
     await ingest(library, [docs])
-    row = await pool.fetchrow("select * from library")
+    [row] = await pool.fetch("select * from library")
     assert (row["collection"], row["version"], row["documents"], row["passages"]) == ("default", 2, 1, 2)
     assert row["replaced_passages"] == 1

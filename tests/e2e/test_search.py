@@ -10,9 +10,10 @@ import pytest
 
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.connect import Pool
+from agent.adapters.retrieval.index import COMMON_FROM, LocalIndex, search
 from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
-from agent.adapters.retrieval.records import Change, Document, Piece
+from agent.adapters.retrieval.records import Change, Document, Piece, State
 from agent.adapters.retrieval.searching import Searcher
 from agent.effects import Search
 from agent.errors import Misconfigured, Transient
@@ -125,6 +126,13 @@ async def test_a_page_pasted_as_a_query_is_searched(library: Library, searcher: 
     assert await sources(searcher, " ".join(f"word{number}" for number in range(20_000)) + " omega") == ["two"]
 
 
+async def test_of_a_long_query_the_rarest_words_are_searched(library: Library, searcher: Searcher) -> None:
+    rare = " ".join(str(number) for number in range(1_000, 1_064))
+    await put(library, rare=f"7 {rare}.", one="7.", two="7.")
+    assert len(await sources(searcher, "7 1000")) == 3
+    assert await sources(searcher, f"7 {rare}") == ["rare"]
+
+
 @pytest.mark.parametrize("limit", [-1, 0])
 async def test_a_limit_below_one_finds_nothing(library: Library, searcher: Searcher, limit: int) -> None:
     await put(library, one="Alpha.")
@@ -176,7 +184,7 @@ async def test_two_workers_never_share_an_index(library: CountingLibrary, data_d
         worker.close()
 
 
-@pytest.mark.parametrize("damage", ["marker", "cut", "garbage", "format", "lost"])
+@pytest.mark.parametrize("damage", ["marker", "cut", "garbage", "texts", "format", "lost"])
 async def test_a_damaged_index_is_built_anew(library: CountingLibrary, data_dir: Path, damage: str) -> None:
     await put(library, one="Alpha.")
     searcher = Searcher(library, data_dir / "index")
@@ -190,6 +198,9 @@ async def test_a_damaged_index_is_built_anew(library: CountingLibrary, data_dir:
                 path.write_bytes(data[: len(data) // 2])
             elif damage == "garbage":
                 path.write_bytes(bytes(byte ^ 0x5A for byte in data[:-60]) + data[-60:])
+            elif damage == "texts" and path.suffix == ".store":
+                # Nothing is noticed before the first text is fetched.
+                path.write_bytes(bytes(byte ^ 0x5A for byte in data[:100]) + data[100:])
             elif damage == "lost":
                 path.unlink()
     marker = folder / "state.json"
@@ -262,12 +273,18 @@ async def test_a_disk_that_cannot_be_written_is_worth_another_try(
     assert await sources(searcher, "alpha") == ["one"]
 
 
-async def test_words_that_stand_everywhere_do_not_count_where_others_do(library: Library, searcher: Searcher) -> None:
-    texts = [f"The note {number}." for number in range(1_100)] + ["The zebra."]
-    pieces = tuple(Piece(text, 0, len(text)) for text in texts)
-    await library.put("default", "default", [Document("one", "/root", "One", "", pieces)])
-    assert [passage.text for passage in await found(searcher, "the zebra")] == ["The zebra."]
-    assert len(await found(searcher, "the")) == 6
+def test_words_that_stand_everywhere_do_not_count_where_others_do(data_dir: Path) -> None:
+    index = LocalIndex(data_dir / "index")
+    index.discard()
+    texts = ["The note."] * COMMON_FROM + ["The zebra."]
+    index.apply(
+        Change(str(number), Passage(id=str(number), label="", document_id="", title="", source="", text=text))
+        for number, text in enumerate(texts)
+    )
+    index.show(State("epoch", 1))
+    assert index.snapshot is not None
+    assert [passage.text for passage in search(index.snapshot.searcher, "the zebra", 6)] == ["The zebra."]
+    assert len(search(index.snapshot.searcher, "the", 6)) == 6
 
 
 async def test_thai_and_chinese_are_searched_like_everything_else(library: Library, searcher: Searcher) -> None:

@@ -62,6 +62,13 @@ def test_a_small_tail_is_not_left_alone() -> None:
     assert len(cut(f"{body}\n\n{sentence(1)}")) == 1
 
 
+def test_a_small_beginning_stays_with_what_it_introduces() -> None:
+    body = " ".join(sentence(number) for number in range(14))
+    text = f"{sentence(1)}\n\n{body}"
+    assert len(text) > TARGET_CHARS
+    assert [piece.text for piece in cut(f"{text}\n\n{body}")] == [text, body]
+
+
 def test_sections_are_never_mixed_and_their_headings_stand_apart() -> None:
     pieces = cut_markdown("# Guide\n\nHello.\n\n## Keys\n\nTurn them.\n\n### Old\n\nGone.\n\n## End\n\nBye.\n")
     assert [(piece.heading, piece.text) for piece in pieces] == [

@@ -41,15 +41,16 @@ class PostgresLedger:
 
     async def record(self, begun: Begun, /) -> None:
         if begun.calls:
-            await self._writes.submit(Record(begun, tuple(begun.calls)))
-            begun.calls.clear()
+            recorded = tuple(begun.calls)
+            await self._writes.submit(Record(begun, recorded))
+            begun.calls[:] = [call for call in begun.calls if not any(call is done for done in recorded)]
 
     async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
         settlement = Settlement(begun, outcome, tuple(begun.calls))
         try:
             return await self._writes.submit(settlement, settlement.size())
         except Refused as error:
-            bury = Bury("refused", f"the database refuses what follows: {error}", failure_of("refused"))
+            bury = Bury("unstorable", f"the database refuses what follows: {error}", failure_of("unstorable"))
             calls = tuple(replace(call, answer=None, error=str(error)) for call in begun.calls)
             return await self._writes.submit(Settlement(begun, bury, calls))
 
@@ -58,6 +59,10 @@ class PostgresLedger:
 
     async def published(self, entries: Mapping[Pointer, str], /) -> None:
         await self._writes.submit(Published(tuple(entries.items())))
+
+    def published_later(self, pointer: Pointer, entry: str) -> None:
+        """As `published`, with the next transaction; nobody waits for it."""
+        self._writes.later(Published(((pointer, entry),)))
 
     async def view(self, run: str, project: str, /) -> RunView | None:
         row = await self._one("view", run, project)
@@ -93,6 +98,12 @@ class PostgresLedger:
             return await self.pool.fetchrow(sql(name), *values)
         except AWAY as error:
             raise away(error) from error
+
+
+SAME_NAMES = (
+    *("id", "generation", "agent", "agent_version", "request", "status", "created_at", "deadline", "store", "trace"),
+    *("ended_at", "cost_usd", "calls", "attempts"),
+)
 
 
 def _view(row: Any) -> RunView:

@@ -35,7 +35,9 @@ class Settlement:
             case Advance(events=events):
                 self.events = events
             case Bury(failure=failure):
-                self.events = (seal(failure, agent=self.begun.agent_version, trace=self.begun.trace),)
+                self.events = (
+                    seal(failure, agent=f"{self.begun.agent}@{self.begun.agent_version}", trace=self.begun.trace),
+                )
             case Postpone():
                 self.events = ()
 
@@ -95,6 +97,10 @@ class Settlement:
         body = scrub(orjson.dumps(story, default=str).decode())
         key = (pointer.run, pointer.generation, pointer.seq)
         return (str(pointer.key), *key, pointer.route, pointer.attempt, outcome.kind, scrub(outcome.reason), body)
+
+
+def event_origin(event: Sealed) -> tuple[str, str, str]:
+    return (event.agent, event.prompt, event.trace)
 
 
 def unreadable_row(unreadable: Unreadable) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ Write = Opening | Record | Settlement | Garbage | Published
 
 
 class Writer:
-    """Applies a batch of writes in one transaction. The result is whether the fence was won, True where there is none."""
+    """Applies a batch of writes in one transaction. The result: was the fence won? True where there is none."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

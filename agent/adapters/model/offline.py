@@ -64,9 +64,7 @@ class OfflineModel:
 def _looked_up(effect: CallModel) -> str:
     wanted = orjson.loads(effect.output_schema or "{}").get("properties", {})
     if set(wanted) != set(CitedAnswer.model_fields):
-        raise Permanent(
-            "the offline model only fills in a CitedAnswer; configure an endpoint", kind="rejected"
-        )
+        raise Permanent("the offline model only fills in a CitedAnswer; configure an endpoint", kind="rejected")
     best = _best(effect.question, list(_candidates(effect.passages)))
     answers = (_answer(best[:count]) for count in range(len(best), 0, -1))
     nothing = CitedAnswer(answer="", citations=[], no_answer=True)

@@ -21,10 +21,10 @@ FORMAT = 1
 WRITER_BYTES = 30_000_000
 PIECES_WEIGHT = 0.3
 COMMON_SHARE = 0.2
-"""Terms in more of the passages than this are left out where rarer ones exist: stop words of any language. Measured
-over 50,000 passages it costs 0.002 nDCG@10 and saves a third of the time."""
-COMMON_FROM = 1_000
-"""Below so many passages every term is searched: it costs nothing, and "common" would mean little."""
+"""Terms in more of the passages than this are left out where rarer ones exist: the stop words of any language."""
+COMMON_FROM = 10_000
+"""In smaller collections every term is searched. Measured with 50,000 passages in the way, leaving the common ones out
+costs 0.002 nDCG@10 and saves 40 % of the time; with 5,000 it costs as much and saves 0.05 ms."""
 MOST_TERMS = 64
 """The rarest ones are searched: a pasted page is a query too."""
 

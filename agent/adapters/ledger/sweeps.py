@@ -1,0 +1,116 @@
+"""What the relay asks of the ledger: due work, work to look for, overdue runs, and events for the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from agent.adapters.ledger.connect import transaction
+from agent.adapters.ledger.errors import AWAY, away
+from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import columns, published_row
+from agent.envelope import Envelope, Key, Sealed, seal
+from agent.outcome import Advance, failure_of
+from agent.ports import Begun, Delivery, FeedRow, Pointer
+
+Publish = Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]]
+Missing = Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]]
+Write = Callable[[Sequence[FeedRow]], Awaitable[None]]
+
+BATCH = 500
+
+
+class PostgresSweeps:
+    """See `agent.ports.Sweeps`. Any number of relays may sweep at once: each takes what no other holds."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self._ledger = ledger
+
+    async def publish_due(self, publish: Publish, grace_s: float) -> int:
+        async with _reached(), transaction(self._ledger.pool, durable=False) as connection:
+            pointers = [_pointer(row) for row in await connection.fetch(sql("due"), grace_s, BATCH)]
+            if pointers:
+                found = zip(pointers, await publish(pointers), strict=True)
+                rows = [published_row(pointer, entry) for pointer, entry in found]
+                await connection.execute(sql("published"), *columns(rows, 5))
+        return len(pointers)
+
+    async def look_for(self, missing: Missing, age_s: float) -> int:
+        async with _reached():
+            rows = await self._ledger.pool.fetch(sql("in_streams"), age_s, BATCH)
+            if not rows:
+                return 0
+            gone = await missing([(_pointer(row), row["entry"]) for row in rows])
+            marks = [(row["run_id"], row["entry"], lost) for row, lost in zip(rows, gone, strict=True)]
+            async with transaction(self._ledger.pool, durable=False) as connection:
+                await connection.execute(sql("looked_for"), *columns(marks, 3))
+        return sum(gone)
+
+    async def end_overdue(self) -> Sequence[str]:
+        async with _reached():
+            rows = await self._ledger.pool.fetch(sql("overdue"), BATCH)
+        late = [_overdue(row) for row in rows]
+        settled = await asyncio.gather(*(self._ledger.commit(begun, _late(begun)) for begun in late))
+        return [begun.pointer.run for begun, first in zip(late, settled, strict=True) if first]
+
+    async def copy_feed(self, write: Write) -> int:
+        async with _reached(), transaction(self._ledger.pool, durable=False) as connection:
+            cursor = await connection.fetchrow(sql("feed_lock"))
+            if cursor is None:
+                return 0
+            rows = await connection.fetch(sql("feed_read"), *cursor, BATCH)
+            if rows:
+                await write([_feed_row(row) for row in rows])
+                last = rows[-1]
+                await connection.execute(sql("feed_move"), last["tx"], last["run_id"], last["generation"], last["seq"])
+        return len(rows)
+
+
+class _reached:
+    """Turns the database's absence into `Transient`."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, AWAY):
+            raise away(error) from error
+
+
+def _pointer(row: Any) -> Pointer:
+    where = (row["run_id"], row["generation"], row["seq"], row["route"], row["attempt"])
+    return Pointer(*where, row["project_id"], row["trace"])
+
+
+def _overdue(row: Any) -> Begun:
+    return Begun(
+        delivery=Delivery(_pointer(row), worker="relay"),
+        token=os.urandom(16).hex(),
+        deliveries=0,
+        agent=row["agent"],
+        agent_version=row["agent_version"],
+        prompts={},
+        request="",
+        deadline=row["deadline"],
+        remaining_s=0.0,
+        spent_usd=Decimal(0),
+        trace=row["trace"],
+        events=(),
+        answers={},
+    )
+
+
+def _late(begun: Begun) -> Advance:
+    failure = failure_of("deadline_exceeded")
+    sealed = seal(failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+    return Advance((sealed,), None, failure.status)
+
+
+def _feed_row(row: Any) -> FeedRow:
+    key = Key(row["run_id"], row["generation"], row["seq"])
+    sealed = Sealed(row["type"], row["version"], row["data"], row["agent"], row["prompt"], row["trace"])
+    return FeedRow(Envelope(key, sealed, row["at"]), row["project_id"])

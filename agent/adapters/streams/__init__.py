@@ -1,0 +1,1 @@
+"""The streams on Redis or Valkey."""

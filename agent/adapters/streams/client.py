@@ -1,0 +1,79 @@
+"""The connection to Redis, and the one pipeline that many callers share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from agent.errors import Transient
+
+BLOCK_MS = 1_000
+"""The longest that a read waits for something new: a stopped process notices within that time."""
+
+AWAY = (RedisError, OSError, TimeoutError)
+
+
+def connect(url: str) -> Redis:
+    """A client whose socket time-out is longer than any blocking read, and which never tries again by itself."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="replace",
+        socket_timeout=BLOCK_MS / 1000 + 4,
+        socket_connect_timeout=5,
+        health_check_interval=15,
+        max_connections=256,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def away(error: BaseException) -> Transient:
+    return Transient(f"the streams are not available: {type(error).__name__}: {error}", kind="streams")
+
+
+class SharedPipeline:
+    """Commands of the same moment travel together; each caller gets its own answer or its own `Transient`."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def do(self, *command: Any) -> Any:
+        """The server's answer to one command. Raises `Transient`: it may or may not have been carried out."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return await future
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:500], self._waiting[500:]
+                for (_, future), answer in zip(batch, await self._answers([c for c, _ in batch]), strict=True):
+                    if not future.done():
+                        _settle(future, answer)
+        finally:
+            self._sender = None
+
+    async def _answers(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute(raise_on_error=False)
+        except AWAY as error:
+            return [error] * len(commands)
+
+
+def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+    if isinstance(answer, Exception):
+        future.set_exception(away(answer))
+    else:
+        future.set_result(answer)

@@ -1,0 +1,32 @@
+"""Every key that this service has in Redis. The braces keep what belongs together on one slot of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names below one prefix, so that several services can share a server."""
+
+    prefix: str
+
+    def work(self, route: str) -> str:
+        """The work stream of a route; its one consumer group has the route's name."""
+        return f"{self.prefix}:work:{{{route}}}"
+
+    def group(self, route: str) -> str:
+        return route
+
+    def waiters(self, run: str) -> str:
+        """The set of API instances that wait for a run."""
+        return f"{self.prefix}:waiters:{{{run}}}"
+
+    def reply(self, instance: str) -> str:
+        """The stream on which an API instance is told which runs ended."""
+        return f"{self.prefix}:reply:{{{instance}}}"
+
+    @property
+    def feed(self) -> str:
+        """The public feed of events: see `docs/feed.md`."""
+        return f"{self.prefix}:events"

@@ -1,0 +1,212 @@
+"""The streams on Redis: `Streams` for the workers, `Doorbell` for the door, and the readers of the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from agent.adapters.streams import entries, scripts
+from agent.adapters.streams.client import AWAY, BLOCK_MS, SharedPipeline, away
+from agent.adapters.streams.keys import Keys
+from agent.ports import Delivery, Pointer, Unreadable
+
+WAITERS_TTL_S = 3_600
+REPLIES_KEPT = 10_000
+
+
+class RedisStreams:
+    """See `agent.ports.Streams` and `agent.ports.Doorbell`. `instance` names this process."""
+
+    def __init__(self, client: Redis, keys: Keys, instance: str) -> None:
+        self._client = client
+        self._keys = keys
+        self._instance = instance
+        self._pipeline = SharedPipeline(client)
+        self._heard = "0"
+
+    async def publish(self, pointer: Pointer, /) -> str:
+        entry: str = await self._pipeline.do("XADD", self._keys.work(pointer.route), "*", *entries.fields(pointer))
+        return entry
+
+    async def ack(self, delivery: Delivery | Unreadable, /) -> None:
+        route = delivery.route if isinstance(delivery, Unreadable) else delivery.pointer.route
+        key, group = self._keys.work(route), self._keys.group(route)
+        await self._pipeline.do("EVAL", scripts.ACK, 1, key, group, delivery.entry)
+
+    async def ended(self, run: str, /) -> None:
+        key = self._keys.waiters(run)
+        for instance in await self._pipeline.do("SMEMBERS", key):
+            reply = self._keys.reply(instance)
+            await self._pipeline.do("XADD", reply, "MAXLEN", "~", REPLIES_KEPT, "*", "run", run)
+            await self._pipeline.do("EXPIRE", reply, WAITERS_TTL_S)
+
+    async def register(self, run: str, /) -> None:
+        key = self._keys.waiters(run)
+        await self._pipeline.do("SADD", key, self._instance)
+        await self._pipeline.do("EXPIRE", key, WAITERS_TTL_S)
+
+    async def rings(self) -> Sequence[str]:
+        key = self._keys.reply(self._instance)
+        try:
+            found: Any = await self._client.xread({key: self._heard}, count=500, block=BLOCK_MS)
+        except AWAY as error:
+            raise away(error) from error
+        told = _entries_of(found)
+        if told:
+            self._heard = told[-1][0]
+        return [run for _, said in told if (run := said.get("run"))]
+
+    async def ping(self) -> None:
+        await self._pipeline.do("PING")
+
+    async def missing(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
+        """For each pointer and its entry: is the entry gone from its stream? Raises `Transient`."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for pointer, entry in published:
+                    pipeline.xrange(self._keys.work(pointer.route), entry, entry, count=1)
+                return [not found for found in await pipeline.execute()]
+        except AWAY as error:
+            raise away(error) from error
+
+    async def publish_all(self, pointers: Sequence[Pointer]) -> Sequence[str]:
+        """Hand many work rows to their routes in one go; the ids of the entries. Raises `Transient`."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for pointer in pointers:
+                    pipeline.execute_command("XADD", self._keys.work(pointer.route), "*", *entries.fields(pointer))
+                found: list[str] = await pipeline.execute()
+                return found
+        except AWAY as error:
+            raise away(error) from error
+
+    async def feed(self, facts: Sequence[Mapping[str, str]], oldest_ms: int) -> None:
+        """Write events to the feed and let go of what is older than `oldest_ms` (Unix). Raises `Transient`."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for fact in facts:
+                    pair = [part for item in fact.items() for part in item]
+                    pipeline.execute_command("XADD", self._keys.feed, "MINID", "~", str(oldest_ms), "*", *pair)
+                await pipeline.execute()
+        except AWAY as error:
+            raise away(error) from error
+
+    def reader(self, route: str) -> RouteReader:
+        """The one who reads a route in this process' name."""
+        return RouteReader(self._client, self._keys, route, self._instance)
+
+
+class RouteReader:
+    """Reads one route as a member of its group. Every method raises `Transient` if the server cannot be reached."""
+
+    def __init__(self, client: Redis, keys: Keys, route: str, worker: str) -> None:
+        self.route = route
+        self._client = client
+        self._key = keys.work(route)
+        self._group = keys.group(route)
+        self._worker = worker
+
+    async def new(self, most: int) -> Sequence[Delivery | Unreadable]:
+        """At most `most` entries that nobody has read; waits up to a second for the first."""
+        found = await self._patiently(
+            "XREADGROUP",
+            "GROUP",
+            self._group,
+            self._worker,
+            "COUNT",
+            most,
+            "BLOCK",
+            BLOCK_MS,
+            "STREAMS",
+            self._key,
+            ">",
+        )
+        return self._read(_entries_of(found))
+
+    async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
+        """At most `most` entries whose reader has not been heard of for `lease_s`: they are ours from now on."""
+        start, heirlooms = "0-0", list[tuple[str, Mapping[str, str]]]()
+        while len(heirlooms) < most:
+            idle_ms = int(lease_s * 1000)
+            command = ("XAUTOCLAIM", self._key, self._group, self._worker, idle_ms, start, "COUNT", most)
+            found = await self._patiently(*command)
+            start, claimed = found[0], found[1]
+            heirlooms += _flat(claimed)
+            if start == "0-0":
+                break
+        return self._read(heirlooms)
+
+    async def hold(self, held: Sequence[str]) -> int:
+        """Renew our hold on these entries; how many of them are still ours."""
+        count: int = await self._do("EVAL", scripts.HOLD, 1, self._key, self._group, self._worker, *held)
+        return count
+
+    async def release(self, entry: str) -> None:
+        """Let another worker have this entry at once."""
+        await self._do("EVAL", scripts.RELEASE, 1, self._key, self._group, self._worker, entry)
+
+    async def leave(self) -> None:
+        """Take our name out of the group, unless work is still pending under it."""
+        await self._do("EVAL", scripts.LEAVE, 1, self._key, self._group, self._worker)
+
+    async def join(self) -> None:
+        """Make the group, from the beginning of the stream, unless it is there."""
+        try:
+            await self._client.xgroup_create(self._key, self._group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise away(error) from error
+        except AWAY as error:
+            raise away(error) from error
+
+    async def _patiently(self, *command: Any) -> Any:
+        """A command on the group; a group that is gone (the server lost it) is made again first."""
+        try:
+            return await self._command(*command)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
+                raise away(error) from error
+            await self.join()
+            return await self._do(*command)
+        except AWAY as error:
+            raise away(error) from error
+
+    async def _do(self, *command: Any) -> Any:
+        try:
+            return await self._command(*command)
+        except AWAY as error:
+            raise away(error) from error
+
+    async def _command(self, *command: Any) -> Any:
+        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis has no type for it
+
+    def _read(self, found: Sequence[tuple[str, Mapping[str, str]]]) -> Sequence[Delivery | Unreadable]:
+        return [entries.read(self.route, entry, said, self._worker) for entry, said in found]
+
+
+def _entries_of(found: Any) -> list[tuple[str, Mapping[str, str]]]:
+    """The entries of the one stream that was read, in either protocol's shape; none where the read found nothing."""
+    if not found:
+        return []
+    streams = list(found.values()) if isinstance(found, dict) else [stream[1] for stream in found]
+    return [entry for stream in streams for entry in _flat(stream)]
+
+
+def _flat(stream: Any) -> list[tuple[str, Mapping[str, str]]]:
+    told = []
+    for entry in stream:
+        if len(entry) == 2 and isinstance(entry[0], str):
+            told.append((entry[0], _fields(entry[1])))
+        else:  # RESP3 nests a stream's entries one level deeper
+            told += _flat(entry)
+    return told
+
+
+def _fields(said: Any) -> Mapping[str, str]:
+    if isinstance(said, dict):
+        return said
+    said = said or []
+    return dict(zip(said[::2], said[1::2], strict=False))

@@ -1,0 +1,38 @@
+"""The few things that must happen together on the server. Sent whole: a server that forgot them needs no telling."""
+
+from __future__ import annotations
+
+ACK = """redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) return redis.call('XDEL', KEYS[1], ARGV[2])"""
+"""Acknowledge and delete: an acknowledged entry that stays would hold its memory for ever."""
+
+HOLD = """
+local held = 0
+for i = 3, #ARGV do
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])
+  if #pending == 1 then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')
+    held = held + 1
+  end
+end
+return held
+"""
+"""Renew the hold on pending entries, but only by their owner: a claim by anybody would be theft."""
+
+RELEASE = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 1 then
+  redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', 86400000, 'JUSTID')
+  return 1
+end
+return 0
+"""
+"""Let others claim an entry at once."""
+
+LEAVE = """
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  if consumer[2] == ARGV[2] and consumer[6] == 0 then
+    return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+  end
+end
+return 0
+"""
+"""Take a consumer's name out of the group, unless work is pending under it: that would be lost with the name."""

@@ -1,0 +1,152 @@
+"""The one place that builds the real things from settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from agent.adapters.ledger.connect import connect as connect_ledger
+from agent.adapters.ledger.migrate import require_current
+from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.sweeps import PostgresSweeps
+from agent.adapters.model.book import OFFLINE, ModelBook
+from agent.adapters.model.offline import OfflineModel
+from agent.adapters.probe import probe_database, probe_redis
+from agent.adapters.retrieval.library import Library
+from agent.adapters.retrieval.searching import Searcher
+from agent.adapters.streams.client import connect as connect_streams
+from agent.adapters.streams.keys import Keys
+from agent.adapters.streams.redis import RedisStreams
+from agent.definition import BoundAgent, load
+from agent.errors import Misconfigured
+from agent.ports import Pointer, RunView, StoredPassage
+from agent.prompting import SHIPPED, PromptBook
+from agent.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The agents of this process by name, the first one the default, and their prompts."""
+
+    agents: Mapping[str, BoundAgent]
+    book: PromptBook
+    offline: bool
+
+    @property
+    def default(self) -> str:
+        return next(iter(self.agents))
+
+    @property
+    def routes(self) -> Sequence[str]:
+        """Every route that any of the agents has."""
+        return sorted({route.name for bound in self.agents.values() for route in bound.router.routes.values()})
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The doors to the two engines, open."""
+
+    ledger: PostgresLedger
+    sweeps: PostgresSweeps
+    library: Library
+    streams: RedisStreams
+    shelf: LedgerShelf
+    instance: str
+
+
+class LedgerShelf:
+    """What the HTTP door reads: runs from the ledger, passages from the library."""
+
+    def __init__(self, ledger: PostgresLedger, library: Library) -> None:
+        self._ledger = ledger
+        self._library = library
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        return await self._ledger.view(run, project)
+
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
+        return await self._ledger.ended(runs)
+
+    async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
+        return await self._library.passage(passage, project)
+
+    async def ping(self) -> None:
+        await self._ledger.ping()
+
+
+class NotedStreams(RedisStreams):
+    """Streams that note on the work row which entry carries it, with the ledger's next transaction."""
+
+    def __init__(self, streams: RedisStreams, ledger: PostgresLedger) -> None:
+        self.__dict__.update(streams.__dict__)
+        self._ledger = ledger
+
+    async def publish(self, pointer: Pointer, /) -> str:
+        entry = await super().publish(pointer)
+        self._ledger.published_later(pointer, entry)
+        return entry
+
+
+def cast(settings: Settings) -> Cast:
+    """The configured agents, bound to their prompts and models. Raises `Misconfigured`."""
+    here = [Path.cwd() / "prompts"] if (Path.cwd() / "prompts").is_dir() else []
+    mine = [settings.prompts_dir] if settings.prompts_dir else here
+    book = PromptBook.load(SHIPPED, *(path for path in mine if path.resolve() != SHIPPED.resolve()))
+    endpoints = settings.endpoints()
+    models = tuple(model.name for endpoint in endpoints for model in endpoint.models) or (OFFLINE,)
+    agents: dict[str, BoundAgent] = {}
+    for spec in settings.agent:
+        bound = load(spec).bind(book, models)
+        if agents.setdefault(bound.name, bound) is not bound:
+            raise Misconfigured(f"CUELIGHT_AGENT names two agents called {bound.name!r}; a request could not choose")
+    if not agents:
+        raise Misconfigured("CUELIGHT_AGENT names no agent; leave it unset for the ones that ship")
+    return Cast(agents, book, offline=not endpoints)
+
+
+def model_book(settings: Settings) -> ModelBook:
+    """The configured endpoints, or the offline model. Raises `Misconfigured`."""
+    return ModelBook(settings.endpoints(), OfflineModel())
+
+
+def searcher(settings: Settings, library: Library) -> Searcher:
+    """This process' own search index."""
+    return Searcher(library, settings.index_dir or settings.data_dir / "index")
+
+
+@asynccontextmanager
+async def connected(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Connected]:
+    """Both engines, probed. Raises `Misconfigured` where one cannot serve, or is not at this release's version."""
+    await probe_database(database_url)
+    await probe_redis(redis_url)
+    await require_current(database_url)
+    pool = await connect_ledger(database_url)
+    client = connect_streams(redis_url)
+    try:
+        ledger, library = PostgresLedger(pool), Library(pool)
+        streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
+        shelf = LedgerShelf(ledger, library)
+        yield Connected(ledger, PostgresSweeps(ledger), library, NotedStreams(streams, ledger), shelf, name)
+        await ledger.drain()
+    finally:
+        await client.aclose()
+        await pool.close()
+
+
+async def archive_prompts(book: PromptBook, agents: Mapping[str, BoundAgent], ledger: PostgresLedger) -> None:
+    """Keep the prompts that new runs will start with: those runs go on with them, whatever becomes of the files."""
+    for bound in agents.values():
+        for name, version in bound.prompts.items():
+            sources = orjson.dumps(dict(book.get(name, version).sources), option=orjson.OPT_SORT_KEYS)
+            await ledger.keep_prompt(name, version, sources.decode())
+
+
+def instance() -> str:
+    """A name for this process that no other has, now or later."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{os.urandom(3).hex()}"

@@ -1,0 +1,106 @@
+"""The HTTP door built from settings, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from agent.errors import Misconfigured
+from agent.settings import Settings
+from agent.wiring import archive_prompts, cast, connected
+from api.app import create_app
+from api.door import Door
+
+
+async def serve(
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    stop: asyncio.Event,
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Answer until `stop`; `ready` is told the URL once requests are answered. Raises `Misconfigured`."""
+    refuse_open_network(settings)
+    company = cast(settings)
+    async with connected(settings, database_url, redis_url) as engines:
+        await archive_prompts(company.book, company.agents, engines.ledger)
+        listener = _bind(settings.host, settings.port)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        door = Door(
+            ledger=engines.ledger,
+            shelf=engines.shelf,
+            doorbell=engines.streams,
+            streams=engines.streams,
+            agents=company.agents,
+            default_agent=company.default,
+            settings=settings,
+            base_url=(settings.public_url or url).rstrip("/"),
+            offline=company.offline,
+        )
+        await _listen(door, listener, stop, lambda: ready(url))
+
+
+def refuse_open_network(settings: Settings) -> None:
+    """Raises `Misconfigured` where strangers could reach a door that has no lock yet."""
+    if settings.host == "localhost" or settings.allow_open_network:
+        return
+    try:
+        loopback = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise Misconfigured(
+            f"{settings.host} can be reached from other machines and there are no API keys yet: "
+            "bind to 127.0.0.1, or set CUELIGHT_ALLOW_OPEN_NETWORK=true behind a door of your own"
+        )
+
+
+async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        create_app(door),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(door.settings.drain_s)),
+    )
+    server = _Server(config, ready)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Misconfigured(f"nothing can listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers; signals are the command line's business."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

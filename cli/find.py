@@ -1,0 +1,49 @@
+"""How every command finds the engines: by the URL settings, by a service that runs, or by starting them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.adapters.embedded import Engines, EngineUrls, running
+from agent.settings import Settings, load
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the embedded engines live. Default: .cuelight, or CUELIGHT_DATA_DIR."),
+]
+
+
+def settings_for(data_dir: Path | None) -> Settings:
+    """The settings of this process, with the option given on the command line. Raises `Misconfigured`."""
+    settings = load()
+    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
+
+
+@contextmanager
+def engines_for(settings: Settings) -> Iterator[EngineUrls]:
+    """The engines' URLs. Embedded engines that nobody runs are started for as long as this lasts."""
+    found = attached(settings)
+    if found is not None:
+        yield found
+        return
+    with Engines(settings.data_dir, **given(settings)) as engines:
+        yield engines.urls
+
+
+def attached(settings: Settings) -> EngineUrls | None:
+    """The engines that run already, by the settings or by the data directory; None if there are none."""
+    urls = given(settings)
+    if urls["database_url"] and urls["redis_url"]:
+        return EngineUrls(urls["database_url"], urls["redis_url"])
+    return running(settings.data_dir)
+
+
+def given(settings: Settings) -> dict[str, str | None]:
+    """The URLs that the settings name."""
+    urls = {"database_url": settings.database_url, "redis_url": settings.redis_url}
+    return {name: url.get_secret_value() if url else None for name, url in urls.items()}

@@ -1,0 +1,75 @@
+"""`cuelight ingest`: documents into the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.connect import connect
+from agent.adapters.ledger.migrate import migrate
+from agent.adapters.retrieval.ingest import IngestReport, ingest
+from agent.adapters.retrieval.library import Library
+from agent.settings import Settings
+from cli import loop
+from cli.exits import Exit, leave
+from cli.find import DataDir, engines_for, settings_for
+from cli.logs import configure
+
+console = Console(highlight=False, stderr=True)
+
+
+def ingest_command(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, plain text, HTML, PDF.")],
+    collection: Annotated[str, typer.Option(help="The collection to put them in.")] = "default",
+    data_dir: DataDir = None,
+) -> None:
+    """Read documents, so that the next question sees them. Doing it again changes only what has changed."""
+    settings = settings_for(data_dir)
+    configure(settings, "ingest")
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        leave(Exit.NOT_FOUND, f"there is nothing at {missing[0]}")
+    with engines_for(settings) as urls:
+        loop.run(migrate(urls.database_url))
+        report = ingest_into(settings, urls, paths, collection)
+    if report.skipped and not (report.added or report.unchanged or report.replaced):
+        raise typer.Exit(Exit.FAILED)
+
+
+def ingest_into(
+    settings: Settings, urls: EngineUrls, paths: Sequence[Path], collection: str = "default"
+) -> IngestReport:
+    """Ingest with a progress bar and a line about what came of it."""
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*bar, console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+
+        def told(done: int, total: int, name: str) -> None:
+            progress.update(task, completed=done, total=total, description=name[-40:])
+
+        report = loop.run(_ingest(urls.database_url, paths, collection, told))
+    _print(report, collection)
+    return report
+
+
+async def _ingest(url: str, paths: Sequence[Path], collection: str, told: object) -> IngestReport:
+    pool = await connect(url, most=2)
+    try:
+        return await ingest(Library(pool), paths, collection=collection, progress=told)  # type: ignore[arg-type]
+    finally:
+        await pool.close()
+
+
+def _print(report: IngestReport, collection: str) -> None:
+    console.print(
+        f"{collection}: {report.added} added, {report.replaced} replaced, {report.removed} removed, "
+        f"{report.unchanged} unchanged; {report.passages} passages at version {report.version}"
+    )
+    for path, reason in report.skipped:
+        console.print(f"  skipped {path}: {reason}", style="yellow", markup=False)

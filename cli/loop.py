@@ -1,0 +1,35 @@
+"""Running a coroutine until it ends or a signal asks it to."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end on the fast loop."""
+    return uvloop.run(main)
+
+
+def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run with an event that SIGINT and SIGTERM set; a second signal ends the process as usual."""
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _stop_once, loop, stop, number)
+        await main(stop)
+
+    uvloop.run(guarded())
+
+
+def _stop_once(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, number: int) -> None:
+    stop.set()
+    loop.remove_signal_handler(number)

@@ -1,0 +1,39 @@
+"""The `cuelight` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from agent.errors import Misconfigured, Transient
+from cli import ingest, serve, up
+from cli.exits import Exit, errors
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="One HTTP call in, one checked answer out.",
+)
+app.command()(up.up)
+app.command()(serve.api)
+app.command()(serve.worker)
+app.command()(serve.migrate)
+app.command("ingest")(ingest.ingest_command)
+
+
+def main() -> None:
+    """Every command; a process that cannot do its job says why in one sentence."""
+    try:
+        app()
+    except Misconfigured as error:
+        errors.print(f"cuelight: {error}", markup=False, soft_wrap=True)
+        sys.exit(Exit.REFUSED)
+    except Transient as error:
+        errors.print(f"cuelight: {error}", markup=False, soft_wrap=True)
+        sys.exit(Exit.FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""`cuelight up`: everything on one machine, started, watched and stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from rich.console import Console
+
+from agent.adapters.embedded import Engines, EngineUrls
+from agent.adapters.ledger.migrate import migrate
+from agent.adapters.probe import probe_database, probe_redis
+from agent.errors import Misconfigured
+from agent.settings import Settings
+from agent.wiring import cast
+from cli import loop
+from cli.find import DataDir, given, settings_for
+from cli.ingest import ingest_into
+from cli.logs import configure
+
+console = Console(highlight=False, stderr=True)
+
+RESTARTS = 5
+"""A child that dies so often within a minute takes everything down: something is wrong that no restart will mend."""
+STABLE_S = 60.0
+
+
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")] = None,
+    data_dir: DataDir = None,
+    documents: Annotated[
+        list[Path] | None, typer.Option(help="File or folder to answer from; may be repeated.")
+    ] = None,
+) -> None:
+    """Start the engines, migrate, ingest, and serve, until Ctrl-C."""
+    chosen = {"host": host, "port": port}
+    settings = settings_for(data_dir).model_copy(update={k: v for k, v in chosen.items() if v is not None})
+    configure(settings, "up")
+    company = cast(settings)  # refuse a broken agent before anything is started
+    stop = _stop_on_signals()
+    with Engines(settings.data_dir, **given(settings)) as engines:
+        loop.run(_prepare(engines.urls))
+        with _children(settings, engines.urls) as children:
+            if documents:
+                ingest_into(settings, engines.urls, documents)
+            _banner(settings, company.offline, sorted(company.agents))
+            children.watch(stop, engines)
+
+
+async def _prepare(urls: EngineUrls) -> None:
+    await probe_database(urls.database_url)
+    await probe_redis(urls.redis_url)
+    await migrate(urls.database_url)
+
+
+def _banner(settings: Settings, offline: bool, agents: Sequence[str]) -> None:
+    console.print(f"[bold]Cuelight[/bold]  agents: {', '.join(agents)}  data: {settings.data_dir}")
+    if offline:
+        console.print(
+            "[yellow]No model endpoint is configured: the built-in offline model answers.[/yellow] It quotes sentences "
+            "of your documents. Set CUELIGHT_MODEL_BASE_URL, CUELIGHT_MODEL_API_KEY and CUELIGHT_MODELS for a real one."
+        )
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+class Children:
+    """The API and the worker as processes of their own; one that dies is started again."""
+
+    def __init__(self, settings: Settings, urls: EngineUrls) -> None:
+        self._environment = _environment(settings, urls)
+        self._commands = {
+            "worker": ["worker"],
+            "api": ["api", "--host", settings.host, "--port", str(settings.port)],
+        }
+        self._running: dict[str, subprocess.Popen[str]] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._ready = threading.Event()
+        self.url = ""
+
+    def start(self) -> None:
+        for role in self._commands:
+            self._start(role)
+
+    def watch(self, stop: threading.Event, engines: Engines) -> None:
+        """Say when requests are answered, then keep the children running until told to stop. Raises `Misconfigured`."""
+        said = False
+        while not stop.wait(0.02 if not said else 0.5):
+            if self._ready.is_set() and not said:
+                said = True
+                print(f"ready: {self.url}", flush=True)  # noqa: T201  # scripts wait for this line
+            self._raise_dead(said)
+            if failed := engines.failed():
+                raise Misconfigured(failed)
+
+    def stop(self) -> None:
+        """Ask all to drain, and wait for them."""
+        for child in self._running.values():
+            child.terminate()
+        for child in self._running.values():
+            child.wait()
+
+    def _start(self, role: str) -> None:
+        command = [sys.executable, "-m", "cli.main", *self._commands[role]]
+        child = subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._running[role] = child
+        threading.Thread(target=self._listen, args=(role, child.stdout), daemon=True).start()
+
+    def _listen(self, role: str, output: IO[str] | None) -> None:
+        for line in output or ():
+            if role == "api" and line.startswith("ready: "):
+                self.url = line.removeprefix("ready: ").strip()
+                self._ready.set()
+
+    def _raise_dead(self, serving: bool) -> None:
+        for role, child in list(self._running.items()):
+            if child.poll() is None:
+                continue
+            now = time.monotonic()
+            deaths = [at for at in self._deaths.get(role, ()) if now - at < STABLE_S] + [now]
+            self._deaths[role] = deaths
+            if not serving or child.returncode == 3 or len(deaths) > RESTARTS:
+                raise Misconfigured(f"the {role} stopped with exit code {child.returncode}; its last words are above")
+            console.print(f"the {role} died (exit code {child.returncode}); starting it again")
+            self._start(role)
+
+
+@contextmanager
+def _children(settings: Settings, urls: EngineUrls) -> Iterator[Children]:
+    children = Children(settings, urls)
+    try:
+        children.start()
+        yield children
+    finally:
+        children.stop()
+
+
+def _environment(settings: Settings, urls: EngineUrls) -> dict[str, str]:
+    return {
+        **os.environ,
+        "CUELIGHT_DATABASE_URL": urls.database_url,
+        "CUELIGHT_REDIS_URL": urls.redis_url,
+        "CUELIGHT_DATA_DIR": str(settings.data_dir),
+    }

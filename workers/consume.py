@@ -1,0 +1,115 @@
+"""One route in one worker: reads as many entries as it has free slots, and inherits those of the dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from agent.errors import Transient
+from agent.ports import Delivery, Ledger, Reader, Streams, Unreadable
+
+log = structlog.get_logger(__name__)
+
+AWAY_S = 0.5
+"""How long to leave a transport alone that does not answer."""
+
+
+class Consumer:
+    """Runs `handle` for the entries of one route, at most `slots` at once."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        handle: Callable[[Delivery], Awaitable[None]],
+        ledger: Ledger,
+        streams: Streams,
+        *,
+        slots: int,
+        lease_s: float,
+    ) -> None:
+        self._reader = reader
+        self._handle = handle
+        self._ledger = ledger
+        self._streams = streams
+        self._slots = slots
+        self._lease_s = lease_s
+        self._held: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until told to stop; what is being worked on then goes on."""
+        await self._until_away(self._reader.join)
+        while not stop.is_set():
+            free = self._slots - len(self._held)
+            if free <= 0:
+                await self._a_free_slot(stop)
+                continue
+            await self._until_away(lambda free=free: self._start(self._reader.new(free)))  # type: ignore[misc]
+
+    async def keep(self, stop: asyncio.Event, done: asyncio.Event) -> None:
+        """Renew the hold on what is being worked on, and take over what others let go, until `done`."""
+        while not done.is_set():
+            if self._held:
+                await self._until_away(lambda: self._reader.hold(list(self._held)))
+            free = self._slots - len(self._held)
+            if free > 0 and not stop.is_set():
+                await self._until_away(lambda free=free: self._start(self._reader.inherited(free, self._lease_s)))  # type: ignore[misc]
+            await _wait(done, self._lease_s / 3)
+
+    async def drain(self, within_s: float) -> None:
+        """Give what is being worked on `within_s` to end; hand the rest to other workers."""
+        if self._held:
+            await asyncio.wait(self._held.values(), timeout=within_s)
+        left = dict(self._held)
+        for task in left.values():
+            task.cancel()
+        await asyncio.gather(*left.values(), return_exceptions=True)
+        for entry in left:
+            await self._until_away(lambda entry=entry: self._reader.release(entry))  # type: ignore[misc]
+        await self._until_away(self._reader.leave)
+
+    async def _a_free_slot(self, stop: asyncio.Event) -> None:
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({*self._held.values(), stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+    async def _start(self, found: Awaitable[Sequence[Delivery | Unreadable]]) -> None:
+        for delivery in await found:
+            if delivery.entry not in self._held:
+                task = asyncio.create_task(self._one(delivery))
+                self._held[delivery.entry] = task
+                task.add_done_callback(lambda _, entry=delivery.entry: self._held.pop(entry, None))  # type: ignore[misc]
+
+    async def _one(self, delivery: Delivery | Unreadable) -> None:
+        """Raises nothing but cancellation: an entry whose handling failed stays pending, and comes back."""
+        try:
+            if isinstance(delivery, Unreadable):
+                log.error("unreadable_entry", route=delivery.route, entry=delivery.entry, reason=delivery.reason)
+                await self._ledger.bury_unreadable(delivery)
+                await self._streams.ack(delivery)
+                return
+            pointer = delivery.pointer
+            with structlog.contextvars.bound_contextvars(
+                run=pointer.run, event=str(pointer.key), route=pointer.route, trace=pointer.trace[3:35]
+            ):
+                await self._handle(delivery)
+        except Transient as error:
+            log.warning("delivery_left_pending", entry=delivery.entry, error=str(error))
+        except Exception:
+            log.exception("delivery_failed", entry=delivery.entry)
+
+    async def _until_away(self, act: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await act()
+        except Transient as error:
+            log.warning("transport_away", route=self._reader.route, error=str(error))
+            await asyncio.sleep(AWAY_S)
+
+
+async def _wait(event: asyncio.Event, at_most_s: float) -> None:
+    try:
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    except TimeoutError:
+        return

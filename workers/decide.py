@@ -1,0 +1,122 @@
+"""From an open attempt to its outcome: read the run, find its step, take it, and turn every failure into an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from agent.definition import BoundAgent
+from agent.effects import Ask
+from agent.envelope import seal, unseal
+from agent.errors import Permanent, Undecodable, Unfamiliar
+from agent.events import Ending, Event
+from agent.outcome import Advance, Bury, Outcome, RetryPolicy, failure_of
+from agent.ports import Archive, Begun, Ledger
+from agent.prompting import Prompt, PromptBook
+from agent.request import Request
+from agent.run import Run
+from workers.perform import Perform, Recording, within_budget
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """What a worker knows: its agents, its doors to the world, and what to do about failures."""
+
+    agents: Mapping[str, BoundAgent]
+    perform: Perform
+    ledger: Ledger
+    book: PromptBook
+    archive: Archive
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    max_deliveries: int = 8
+
+    async def __call__(self, begun: Begun) -> Outcome:
+        """What becomes of the attempt. Raises nothing but cancellation."""
+        try:
+            async with asyncio.timeout(max(begun.remaining_s, 0)):
+                return await self._go_on(begun)
+        except TimeoutError:
+            return _late(begun)
+        except Exception as error:
+            outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
+            level = log.exception if not hasattr(error, "kind") else log.warning
+            level("attempt_failed", outcome=type(outcome).__name__.lower(), error=f"{type(error).__name__}: {error}")
+            return outcome
+
+    async def _go_on(self, begun: Begun) -> Outcome:
+        if begun.deliveries > self.max_deliveries:
+            raise Permanent(f"handed out {begun.deliveries} times without an outcome", kind="deliveries")
+        agent = self._agent(begun)
+        run = read(begun, agent)
+        await self._fetch_prompts(run)
+        event = run.events[-1]
+        events = await agent.router.route(event).step(event, run, self._ask(begun, agent))
+        route = agent.router.next(events)
+        sealed = tuple(seal(new, agent=agent.id, trace=begun.trace) for new in events)
+        return Advance(sealed, route, _status(events[-1]))
+
+    def _agent(self, begun: Begun) -> BoundAgent:
+        try:
+            return self.agents[begun.agent]
+        except KeyError:
+            raise Unfamiliar(f"agent {begun.agent!r} is not configured in this worker") from None
+
+    def _ask(self, begun: Begun, agent: BoundAgent) -> Ask:
+        ask = self.perform.bind(begun)
+        return Recording(
+            within_budget(ask, self.perform, begun, agent.agent.budget.usd), self.perform, begun, self.ledger
+        )
+
+    async def _fetch_prompts(self, run: Run) -> None:
+        """Bring the prompt versions that this run started with, wherever they have gone since."""
+        for name, version in run.prompts.items():
+            if not self.book.has(name, version):
+                kept = await self.archive.kept_prompt(name, version)
+                if kept is None:
+                    raise Unfamiliar(f"prompt {name}@{version} is neither here nor in the archive")
+                self.book.add(Prompt.from_sources(orjson.loads(kept), where=f"archived prompt {name}@{version}"))
+
+
+def read(begun: Begun, agent: BoundAgent) -> Run:
+    """The run so far. Raises `Undecodable` or `Unfamiliar`."""
+    if not begun.events:
+        raise Undecodable("the run has no event")
+    try:
+        request = Request.model_validate_json(begun.request)
+    except ValidationError as error:
+        raise Undecodable(f"the request of the run cannot be read: {error.error_count()} problems") from error
+    return Run(
+        id=begun.pointer.run,
+        generation=begun.pointer.generation,
+        project=begun.pointer.project,
+        agent=begun.agent,
+        request=request,
+        deadline=begun.deadline,
+        prompts=begun.prompts,
+        events=tuple(unseal(envelope.sealed, agent.catalogue) for envelope in begun.events),
+        spent_usd=begun.spent_usd,
+        trace=begun.trace,
+    )
+
+
+def chance(begun: Begun) -> float:
+    """A number in [0, 1) for the jitter of this attempt: spread over runs, and the same when it is asked again."""
+    pointer = begun.pointer
+    digest = sha256(f"{pointer.key}/{pointer.attempt}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _status(event: Event) -> str:
+    return event.status if isinstance(event, Ending) else "in_progress"
+
+
+def _late(begun: Begun) -> Outcome:
+    return Bury("deadline_exceeded", "the run's deadline passed", failure_of("deadline_exceeded"))

@@ -1,0 +1,162 @@
+"""The real `ask`: how an effect reaches the world, and the wrappers of the same shape around it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, TypeVar, cast
+
+import structlog
+from pydantic import BaseModel
+
+from agent.effects import AnyEffect, Ask, CallModel, Effect, Found, ModelAnswer, Search
+from agent.envelope import scrub
+from agent.errors import AgentError, Permanent
+from agent.events import Usage
+from agent.ports import Begun, Call, Ledger
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Quote(Protocol):
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def worst_case_usd(self) -> Decimal | None: ...
+    @property
+    def paid(self) -> bool: ...
+
+
+class Models(Protocol):
+    """The configured models; `agent.adapters.model.book.ModelBook` is one."""
+
+    def quote(self, effect: CallModel) -> Quote: ...
+    async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """The doors to the world, by kind of effect."""
+
+    models: Models
+    search: Callable[[Search, str], Awaitable[Found]]
+
+    def bind(self, begun: Begun) -> Ask:
+        """`Ask` for one delivery: its project, its remaining time, its ids."""
+        until = time.monotonic() + begun.remaining_s
+
+        async def ask(effect: Effect[T], /) -> T:
+            match effect:
+                case CallModel():
+                    left = until - time.monotonic()
+                    answer: BaseModel = await self.models.call(effect, timeout_s=left, headers=headers(begun, effect))
+                case Search():
+                    answer = await self.search(effect, begun.pointer.project)
+                case _:
+                    raise Permanent(f"nobody here can do {effect.type!r}", kind="unroutable")
+            return cast(T, answer)
+
+        return ask
+
+    def quote(self, effect: AnyEffect) -> Quote | None:
+        """What a call would be before it is made; None for what costs nothing."""
+        return self.models.quote(effect) if isinstance(effect, CallModel) else None
+
+
+def headers(begun: Begun, effect: CallModel) -> dict[str, str]:
+    """What an endpoint is told beside the question, so that its log can be laid beside ours."""
+    told = {
+        "x-cuelight-run": begun.pointer.run,
+        "x-cuelight-prompt": effect.prompt,
+        "x-cuelight-attempt": str(begun.pointer.attempt),
+    }
+    return {**told, "traceparent": begun.trace} if begun.trace else told
+
+
+def within_budget(ask: Ask, perform: Perform, begun: Begun, most_usd: Decimal | None) -> Ask:
+    """`ask` that makes no call which could take the run above `most_usd`. Raises `Permanent` (`budget`)."""
+    if most_usd is None:
+        return ask
+    spent = begun.spent_usd
+
+    async def careful(effect: Effect[T], /) -> T:
+        nonlocal spent
+        quote = perform.quote(effect)
+        if quote is not None and quote.paid:
+            spent += quote.worst_case_usd or Decimal(0)
+            if spent > most_usd:
+                raise Permanent(f"the call might take the run to {spent} USD; it may spend {most_usd}", kind="budget")
+        return await ask(effect)
+
+    return careful
+
+
+@dataclass(slots=True)
+class Recording:
+    """`ask` that keeps what was asked and answered.
+
+    An answer on record is given again and never paid again. A paid call is on record before it is made, and earlier
+    answers of the same delivery before another question is asked; the last ones are written with the outcome.
+    """
+
+    ask: Ask
+    perform: Perform
+    begun: Begun
+    ledger: Ledger
+    seen: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, effect: Effect[T], /) -> T:
+        name = effect.hash()
+        occurrence = self.seen[name]
+        self.seen[name] += 1
+        recorded = self.begun.answers.get((name, occurrence))
+        if recorded is not None:
+            log.info("answer_on_record", effect=effect.type, hash=name[:12])
+            return cast(T, effect.answer_type.model_validate_json(recorded))
+        await self.ledger.record(self.begun)
+        call = self._call(effect, name, occurrence)
+        if isinstance(effect, CallModel) and call.worst_case_usd != 0:
+            await self.ledger.intend(self.begun, call)
+        return await self._made(effect, call)
+
+    async def _made(self, effect: Effect[T], call: Call) -> T:
+        began = time.monotonic()
+        try:
+            answer = await self.ask(effect)
+        except AgentError as error:
+            _failed(call, error)
+            raise
+        else:
+            _answered(call, answer)
+            return answer
+        finally:
+            call.duration_ms = (time.monotonic() - began) * 1000
+            if call.status != "asked":
+                self.begun.calls.append(call)
+
+    def _call(self, effect: AnyEffect, name: str, occurrence: int) -> Call:
+        number = f"{self.begun.token}-{sum(self.seen.values())}"
+        call = Call(id=number, effect=effect, hash=name, occurrence=occurrence)
+        quote = self.perform.quote(effect)
+        if quote is not None and isinstance(effect, CallModel):
+            call.model, call.prompt, call.prompt_hash = effect.model, effect.prompt, effect.prompt_hash()
+            call.endpoint, call.worst_case_usd = quote.endpoint, quote.worst_case_usd
+        return call
+
+
+def _answered(call: Call, answer: BaseModel) -> None:
+    call.status, call.answer = "answered", scrub(answer.model_dump_json())
+    if isinstance(answer, ModelAnswer):
+        call.usage, call.cost_usd = answer.usage, answer.cost_usd
+        log.info("model_answered", model=call.model, endpoint=call.endpoint, finish_reason=answer.finish_reason)
+
+
+def _failed(call: Call, error: AgentError) -> None:
+    call.status, call.error_kind, call.error = "failed", error.kind, str(error)[:2000]
+    call.usage, call.cost_usd = error.usage or Usage(), error.cost_usd
+    log.warning("call_failed", effect=call.effect.type, model=call.model, kind=error.kind, error=str(error)[:300])

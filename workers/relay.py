@@ -1,0 +1,105 @@
+"""The sweep: what the ledger holds and the streams do not is published, ended or fed from here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+
+from agent.envelope import unseal
+from agent.errors import AgentError, Transient
+from agent.events import Event
+from agent.ports import FeedRow, Sweeps, Transport
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 5.0
+FEED_EVERY_S = 0.1
+
+
+class Relay:
+    """Any number of them may run. Everything that it does is harmless when it is done twice."""
+
+    def __init__(
+        self,
+        sweeps: Sweeps,
+        streams: Transport,
+        types: Mapping[str, type[Event]],
+        *,
+        every_s: float,
+        feed_retention_s: int,
+    ) -> None:
+        self._sweeps = sweeps
+        self._streams = streams
+        self._types = types
+        self._every_s = every_s
+        self._feed_retention_s = feed_retention_s
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until told to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_repeat(stop, self._every_s, self.publish_due))
+            tasks.create_task(_repeat(stop, self._every_s, self.end_overdue))
+            tasks.create_task(_repeat(stop, LOOK_EVERY_S, self.look_for))
+            tasks.create_task(_repeat(stop, FEED_EVERY_S, self.feed))
+
+    async def publish_due(self) -> None:
+        count = await self._sweeps.publish_due(self._streams.publish_all, self._every_s)
+        if count:
+            log.info("published_by_relay", count=count)
+
+    async def look_for(self) -> None:
+        lost = await self._sweeps.look_for(self._streams.missing, LOOK_EVERY_S)
+        if lost:
+            log.warning("entries_lost", count=lost)
+
+    async def end_overdue(self) -> None:
+        for run in await self._sweeps.end_overdue():
+            log.warning("run_overdue", run=run)
+            await self._streams.ended(run)
+
+    async def feed(self) -> None:
+        while await self._sweeps.copy_feed(self._write):
+            pass
+
+    async def _write(self, rows: Sequence[FeedRow]) -> None:
+        oldest = int((time.time() - self._feed_retention_s) * 1000)
+        await self._streams.feed([fact(row, self._types) for row in rows], oldest)
+
+
+def fact(row: FeedRow, types: Mapping[str, type[Event]]) -> dict[str, str]:
+    """An event as the feed tells it: ids and metadata, no text. An event that is unknown here keeps its ids."""
+    key, sealed = row.envelope.key, row.envelope.sealed
+    told = {
+        "id": str(key),
+        "run": key.run,
+        "generation": str(key.generation),
+        "seq": str(key.seq),
+        "type": sealed.type,
+        "version": str(sealed.version),
+        "project": row.project,
+        "agent": sealed.agent,
+        "trace": sealed.trace,
+        "at": row.envelope.at.isoformat(),
+    }
+    try:
+        return {**unseal(sealed, types).public(), **told}
+    except AgentError:
+        return told
+
+
+async def _repeat(stop: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    while not stop.is_set():
+        try:
+            await act()
+        except Transient as error:
+            log.warning("sweep_failed", sweep=getattr(act, "__name__", "?"), error=str(error))
+        except Exception:
+            log.exception("sweep_broke", sweep=getattr(act, "__name__", "?"))
+        try:
+            async with asyncio.timeout(every_s):
+                await stop.wait()
+        except TimeoutError:
+            continue

@@ -1,0 +1,68 @@
+"""A worker built from settings, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import chain
+
+import structlog
+
+from agent.envelope import index
+from agent.errors import Misconfigured
+from agent.settings import Settings
+from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
+from workers.decide import Decider
+from workers.perform import Perform
+from workers.relay import Relay
+from workers.worker import Persistent, Worker
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(
+    settings: Settings, database_url: str, redis_url: str, stop: asyncio.Event, routes: Sequence[str] = ()
+) -> None:
+    """Work on `routes` (all of them when empty) until `stop`. Raises `Misconfigured` before anything was begun."""
+    company = cast(settings)
+    unknown = sorted(set(routes) - set(company.routes))
+    if unknown:
+        raise Misconfigured(f"there is no route {unknown[0]!r}; the agents have {', '.join(company.routes)}")
+    async with connected(settings, database_url, redis_url) as engines:
+        await archive_prompts(company.book, company.agents, engines.ledger)
+        models, search = model_book(settings), searcher(settings, engines.library)
+        try:
+            perform = Perform(models, search.search)
+            worker = build(settings, company, engines, perform, routes or company.routes)
+            log.info("worker_started", routes=list(routes or company.routes), worker=engines.instance)
+            await worker.run(stop)
+            log.info("worker_stopped", worker=engines.instance)
+        finally:
+            await models.close()
+            search.close()
+
+
+def build(settings: Settings, company: Cast, engines: Connected, perform: Perform, routes: Sequence[str]) -> Worker:
+    """A worker over engines that are open already."""
+    ledger = Persistent(engines.ledger)
+    types = index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values())))
+    relay = Relay(
+        engines.sweeps,
+        engines.streams,
+        types,
+        every_s=settings.sweep_s,
+        feed_retention_s=settings.feed_retention_s,
+    )
+    decider = Decider(
+        company.agents, perform, ledger, company.book, engines.ledger, max_deliveries=settings.max_deliveries
+    )
+    return Worker(
+        decider,
+        ledger,
+        engines.streams,
+        relay,
+        routes=routes,
+        slots=settings.slots,
+        lease_s=settings.lease_s,
+        drain_s=settings.drain_s,
+    )
