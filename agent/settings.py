@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     lease_s: float = Field(3.0, gt=0)
     """Work whose worker has not been heard of for so long is taken over."""
     sweep_s: float = Field(0.5, gt=0)
+    look_s: float = Field(5.0, gt=0)
+    """Work that has not moved for so long is looked for in its stream, and published again if it is not there."""
     max_deliveries: int = Field(8, ge=1)
     drain_s: float = Field(20.0, ge=0)
     index_dir: Path | None = None

@@ -42,7 +42,7 @@ def worker(
     configure(settings, "worker")
     urls = _running(settings)
     chosen = tuple(route.strip() for route in routes.split(",") if route.strip())
-    loop.run_until_stopped(lambda stop: serve(settings, *urls, stop, chosen))
+    loop.run_until_stopped(lambda stop: serve(settings, *urls, stop, chosen, lambda: _say_ready("worker")))
 
 
 def migrate(data_dir: DataDir = None) -> None:
@@ -69,5 +69,5 @@ def _running(settings: Settings) -> tuple[str, str]:
     return urls.database_url, urls.redis_url
 
 
-def _say_ready(url: str) -> None:
-    print(f"ready: {url}", flush=True)  # noqa: T201  # scripts wait for this line
+def _say_ready(what: str) -> None:
+    print(f"ready: {what}", flush=True)  # noqa: T201  # scripts wait for this line

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from agent.adapters.embedded import Engines, EngineUrls
+from agent.adapters.embedded.child import launcher
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.probe import probe_database, probe_redis
 from agent.errors import Misconfigured
@@ -90,8 +91,7 @@ class Children:
         }
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._deaths: dict[str, list[float]] = {}
-        self._ready = threading.Event()
-        self.url = ""
+        self._ready: dict[str, str] = {}
 
     def start(self) -> None:
         for role in self._commands:
@@ -101,9 +101,9 @@ class Children:
         """Say when requests are answered, then keep the children running until told to stop. Raises `Misconfigured`."""
         said = False
         while not stop.wait(0.02 if not said else 0.5):
-            if self._ready.is_set() and not said:
+            if len(self._ready) == len(self._commands) and not said:
                 said = True
-                print(f"ready: {self.url}", flush=True)  # noqa: T201  # scripts wait for this line
+                print(f"ready: {self._ready['api']}", flush=True)  # noqa: T201  # scripts wait for this line
             self._raise_dead(said)
             if failed := engines.failed():
                 raise Misconfigured(failed)
@@ -116,7 +116,7 @@ class Children:
             child.wait()
 
     def _start(self, role: str) -> None:
-        command = [sys.executable, "-m", "cli.main", *self._commands[role]]
+        command = [*launcher(signal.SIGTERM), sys.executable, "-P", "-m", "cli.main", *self._commands[role]]
         child = subprocess.Popen(
             command, env=self._environment, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -125,9 +125,8 @@ class Children:
 
     def _listen(self, role: str, output: IO[str] | None) -> None:
         for line in output or ():
-            if role == "api" and line.startswith("ready: "):
-                self.url = line.removeprefix("ready: ").strip()
-                self._ready.set()
+            if line.startswith("ready: "):
+                self._ready[role] = line.removeprefix("ready: ").strip()
 
     def _raise_dead(self, serving: bool) -> None:
         for role, child in list(self._running.items()):

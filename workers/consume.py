@@ -36,10 +36,13 @@ class Consumer:
         self._slots = slots
         self._lease_s = lease_s
         self._held: dict[str, asyncio.Task[None]] = {}
+        self.joined = asyncio.Event()
+        """Set once the route's group is there: from now on nothing that is published passes by unseen."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop; what is being worked on then goes on."""
-        await self._until_away(self._reader.join)
+        while not (stop.is_set() or self.joined.is_set()):
+            await self._until_away(self._join)
         while not stop.is_set():
             free = self._slots - len(self._held)
             if free <= 0:
@@ -68,6 +71,10 @@ class Consumer:
         for entry in left:
             await self._until_away(lambda entry=entry: self._reader.release(entry))  # type: ignore[misc]
         await self._until_away(self._reader.leave)
+
+    async def _join(self) -> None:
+        await self._reader.join()
+        self.joined.set()
 
     async def _a_free_slot(self, stop: asyncio.Event) -> None:
         stopped = asyncio.ensure_future(stop.wait())

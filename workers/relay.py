@@ -15,7 +15,6 @@ from agent.ports import FeedRow, Sweeps, Transport
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 5.0
 FEED_EVERY_S = 0.1
 
 
@@ -29,12 +28,14 @@ class Relay:
         types: Mapping[str, type[Event]],
         *,
         every_s: float,
+        look_s: float,
         feed_retention_s: int,
     ) -> None:
         self._sweeps = sweeps
         self._streams = streams
         self._types = types
         self._every_s = every_s
+        self._look_s = look_s
         self._feed_retention_s = feed_retention_s
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -42,7 +43,7 @@ class Relay:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_repeat(stop, self._every_s, self.publish_due))
             tasks.create_task(_repeat(stop, self._every_s, self.end_overdue))
-            tasks.create_task(_repeat(stop, LOOK_EVERY_S, self.look_for))
+            tasks.create_task(_repeat(stop, self._look_s, self.look_for))
             tasks.create_task(_repeat(stop, FEED_EVERY_S, self.feed))
 
     async def publish_due(self) -> None:
@@ -51,7 +52,7 @@ class Relay:
             log.info("published_by_relay", count=count)
 
     async def look_for(self) -> None:
-        lost = await self._sweeps.look_for(self._streams.missing, LOOK_EVERY_S)
+        lost = await self._sweeps.look_for(self._streams.missing, self._look_s)
         if lost:
             log.warning("entries_lost", count=lost)
 

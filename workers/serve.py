@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import structlog
@@ -21,9 +21,17 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(
-    settings: Settings, database_url: str, redis_url: str, stop: asyncio.Event, routes: Sequence[str] = ()
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    stop: asyncio.Event,
+    routes: Sequence[str] = (),
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Work on `routes` (all of them when empty) until `stop`. Raises `Misconfigured` before anything was begun."""
+    """Work on `routes` (all of them when empty) until `stop`; `ready` is told when work can come.
+
+    Raises `Misconfigured` before anything was begun.
+    """
     company = cast(settings)
     unknown = sorted(set(routes) - set(company.routes))
     if unknown:
@@ -35,7 +43,7 @@ async def serve(
             perform = Perform(models, search.search)
             worker = build(settings, company, engines, perform, routes or company.routes)
             log.info("worker_started", routes=list(routes or company.routes), worker=engines.instance)
-            await worker.run(stop)
+            await worker.run(stop, ready)
             log.info("worker_stopped", worker=engines.instance)
         finally:
             await models.close()
@@ -51,6 +59,7 @@ def build(settings: Settings, company: Cast, engines: Connected, perform: Perfor
         engines.streams,
         types,
         every_s=settings.sweep_s,
+        look_s=settings.look_s,
         feed_retention_s=settings.feed_retention_s,
     )
     decider = Decider(

@@ -84,9 +84,10 @@ class Worker:
             Consumer(streams.reader(route), deliver, ledger, streams, slots=slots, lease_s=lease_s) for route in routes
         ]
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; then stop reading, let work end, hand the rest over."""
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop`; then stop reading, let work end, hand the rest over. `ready` is told when work can come."""
         done = asyncio.Event()
+        telling = asyncio.create_task(self._tell(ready))
         keepers = [asyncio.create_task(consumer.keep(stop, done)) for consumer in self._consumers]
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -95,5 +96,11 @@ class Worker:
                     tasks.create_task(consumer.run(stop))
             await asyncio.gather(*(consumer.drain(self._drain_s) for consumer in self._consumers))
         finally:
+            telling.cancel()
             done.set()
             await asyncio.gather(*keepers, return_exceptions=True)
+
+    async def _tell(self, ready: Callable[[], None]) -> None:
+        for consumer in self._consumers:
+            await consumer.joined.wait()
+        ready()

@@ -49,16 +49,22 @@ class Log:
         return "\n".join(lines[-TAIL_LINES:])
 
 
+def launcher(death_signal: int, account: Account | None = None) -> list[str]:
+    """What stands before a command so that its process gets `death_signal` when this one dies (on Linux).
+
+    The signal comes when the *thread* that started the child ends, so only the main one asks for it.
+    """
+    signum = death_signal if threading.current_thread() is threading.main_thread() else 0
+    uid, gid = (account.uid, account.gid) if account else (-1, -1)
+    return [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, (os.getpid(), signum, uid, gid))]
+
+
 def _spawn(
     command: Sequence[str], log: Path, account: Account | None, death_signal: int, stdin: int
 ) -> subprocess.Popen[bytes]:
-    """Linux sends the death signal when the *thread* that started the child ends, so only the main one asks for it."""
-    signum = death_signal if threading.current_thread() is threading.main_thread() else 0
-    uid, gid = (account.uid, account.gid) if account else (-1, -1)
-    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, (os.getpid(), signum, uid, gid))]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*launcher, *command],
+            [*launcher(death_signal, account), *command],
             stdin=stdin,
             stdout=output,
             stderr=output,

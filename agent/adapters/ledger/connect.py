@@ -28,7 +28,12 @@ async def connect(url: str, *, most: int = 6) -> Pool:
         command_timeout=30,
         timeout=10,
         server_settings={"application_name": "cuelight", "jit": "off"},
+        reset=_nothing_to_reset,
     )
+
+
+async def _nothing_to_reset(connection: Connection) -> None:
+    """Every setting of ours ends with its transaction, so asyncpg's reset would be a round trip for nothing."""
 
 
 @asynccontextmanager
