@@ -85,7 +85,7 @@ class Worker:
         ]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until `stop`; then stop reading, let work end, hand the rest over. `ready` is told when work can come."""
+        """Work until `stop`, then let work end and hand the rest over; `ready` is told when work can come."""
         done = asyncio.Event()
         telling = asyncio.create_task(self._tell(ready))
         keepers = [asyncio.create_task(consumer.keep(stop, done)) for consumer in self._consumers]
