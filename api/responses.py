@@ -13,9 +13,10 @@ from agent.envelope import seal
 from agent.errors import Transient
 from agent.events import RequestReceived
 from agent.ports import NewRun, Pointer, RunView
+from agent.request import Request as AskedRequest
 from api.admission import Admitted, admit
 from api.body import read_json
-from api.door import Door
+from api.door import AgentCard, Door
 from api.errors import CLIENT_GONE, NEVER_RETRY, ApiError, internal, json_reply, not_found, unknown, unsupported
 from api.projection import project
 from api.trace import traceparent_of
@@ -62,21 +63,7 @@ class Responses:
         return json_reply(project(view))
 
     def _new(self, admitted: Admitted, trace: str) -> NewRun:
-        card, door = admitted.card, self._door
-        first = RequestReceived(agent=card.name)
-        return NewRun(
-            id=door.new_id(),
-            project=door.project,
-            agent=card.name,
-            agent_version=card.version,
-            prompts=card.prompts,
-            request=admitted.request.model_dump_json(),
-            store=admitted.request.store,
-            first=seal(first, agent=card.id, trace=trace),
-            route=card.router.route(first).name,
-            deadline_s=card.agent.budget.deadline_s,
-            trace=trace,
-        )
+        return new_run(self._door.new_id(), admitted.card, admitted.request, self._door.project, trace)
 
     async def _ending(self, new: NewRun) -> RunView:
         """The run once it has ended. Raises `ApiError` 504 if it has not by its deadline and a little more."""
@@ -108,6 +95,24 @@ class Responses:
         if view is None:
             raise internal()
         return view if view.status != "in_progress" else None
+
+
+def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace: str) -> NewRun:
+    """The run that a request opens. Raises `Unroutable` if no route of the agent takes the first event."""
+    first = RequestReceived(agent=card.name)
+    return NewRun(
+        id=id,
+        project=project,
+        agent=card.name,
+        agent_version=card.version,
+        prompts=card.prompts,
+        request=request.model_dump_json(),
+        store=request.store,
+        first=seal(first, agent=card.id, trace=trace),
+        route=card.router.route(first).name,
+        deadline_s=card.agent.budget.deadline_s,
+        trace=trace,
+    )
 
 
 def _late(new: NewRun) -> ApiError:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli import ingest, serve, up
+from cli import agents, ask, fake_model, ingest, models, serve, show, up
 from cli.exits import Exit, errors
 
 app = typer.Typer(
@@ -21,6 +21,11 @@ app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(serve.migrate)
 app.command("ingest")(ingest.ingest_command)
+app.command()(ask.ask)
+app.command()(show.show)
+app.add_typer(agents.app, name="agents")
+app.add_typer(models.app, name="models")
+app.command("fake-model")(fake_model.fake_model)
 
 
 def main() -> None:

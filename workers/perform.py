@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -130,6 +131,10 @@ class Recording:
             answer = await self.ask(effect)
         except AgentError as error:
             _failed(call, error)
+            raise
+        except asyncio.CancelledError:
+            if call.intended:  # the deadline, or the end of this process: nobody will know what became of it
+                call.status = "unknown"
             raise
         else:
             _answered(call, answer)

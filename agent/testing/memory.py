@@ -234,6 +234,9 @@ class MemoryLedger:
 
     def _end(self, run: str, ending: Sealed, status: str) -> None:
         row, calls = self.runs[run], [call for call in self.calls.values() if call.key.run == run]
+        for call in calls:
+            if call.status == "asked":
+                call.status = "unknown"
         row.status, row.ended_at = cast(RunStatus, status), self.clock.now()
         row.ending = Sealed(ending.type, ending.version, ending.data)
         row.usage, row.cost_usd, row.calls = bills.usage(calls), bills.cost_usd(calls), bills.model_calls(calls)

@@ -9,7 +9,7 @@ import pytest
 
 from agent.adapters.embedded import Engines
 from tests.contract.backends import MemoryStore, MemoryTransport, Store, Transport
-from tests.contract.real import RealStore, migrated_template
+from tests.contract.real import RealStore, RealTransport, migrated_template
 from tests.engines import fresh_database
 
 
@@ -30,11 +30,17 @@ def memory_transport() -> Transport:
     return MemoryTransport()
 
 
+@pytest.fixture
+async def real_transport(engines: Engines, redis_prefix: str) -> AsyncIterator[Transport]:
+    async with RealTransport.connected(engines.urls.redis_url, redis_prefix) as transport:
+        yield transport
+
+
 @pytest.fixture(params=["memory", "real"])
 def store(request: pytest.FixtureRequest) -> Store:
     return cast(Store, request.getfixturevalue(f"{request.param}_store"))
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "real"])
 def transport(request: pytest.FixtureRequest) -> Transport:
     return cast(Transport, request.getfixturevalue(f"{request.param}_transport"))

@@ -1,19 +1,24 @@
-"""The real thing as the contract suite needs it: PostgreSQL, looked at with SQL of our own."""
+"""The real things as the contract suite needs them: PostgreSQL and Redis, looked at with commands of our own."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.connect import Pool, connect
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.streams.client import connect as connect_streams
+from agent.adapters.streams.keys import Keys
+from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
-from agent.ports import Pointer
+from agent.ports import Delivery, Pointer, Unreadable
 from agent.testing import AttemptRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
 
@@ -78,6 +83,52 @@ class RealStore:
     async def dead_letters(self) -> list[DeadLetter]:
         rows = await self.pool.fetch("select * from dead_letters order by created_at, id")
         return [_letter(row) for row in rows]
+
+
+class RealTransport:
+    """Redis, below a prefix of its own."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client = client
+        self._keys = Keys(prefix)
+        self.streams = RedisStreams(client, self._keys, "tester")
+        self._heir = RedisStreams(client, self._keys, "heir")
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, prefix: str) -> AsyncIterator[RealTransport]:
+        client = connect_streams(url)
+        try:
+            yield cls(client, prefix)
+        finally:
+            await client.aclose()
+
+    async def read(self, route: str, most: int) -> list[Delivery | Unreadable]:
+        reader = self.streams.reader(route)
+        await reader.join()
+        return list(await reader.new(most)) if await self._unread(route) else []
+
+    async def _unread(self, route: str) -> bool:
+        """Whether there is something to read: a reader would wait a second to find that there is not."""
+        (group,) = await self._client.xinfo_groups(self._keys.work(route))
+        return bool(await self._client.xrange(self._keys.work(route), f"({group['last-delivered-id']}", count=1))
+
+    async def redeliver(self, route: str) -> list[Delivery | Unreadable]:
+        return list(await self._heir.reader(route).inherited(1_000, 0.0))
+
+    async def put(self, route: str, fields: Mapping[str, str]) -> str:
+        entry: Any = await self._client.xadd(self._keys.work(route), dict(fields))  # type: ignore[arg-type]
+        return str(entry)
+
+    async def entries(self, route: str) -> dict[str, dict[str, str]]:
+        found: Any = await self._client.xrange(self._keys.work(route))
+        return dict(found)
+
+    async def pending(self, route: str) -> list[str]:
+        key, group = self._keys.work(route), self._keys.group(route)
+        if not await self._client.exists(key) or not await self._client.xinfo_groups(key):
+            return []
+        return [str(row["message_id"]) for row in await self._client.xpending_range(key, group, "-", "+", 1_000)]
 
 
 def _key(row: Any) -> Key:

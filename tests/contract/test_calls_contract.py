@@ -101,6 +101,14 @@ async def test_an_intent_without_an_answer_becomes_unknown_at_the_next_attempt_t
     assert [call.status for call in await store.calls(pointer.run)] == ["unknown"]
 
 
+async def test_an_intent_that_nobody_came_back_for_is_unknown_once_the_run_ended(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    await store.ledger.intend(attempt, model_call(status="asked"))
+    assert await store.ledger.commit(attempt, finish())
+    assert [call.status for call in await store.calls(pointer.run)] == ["unknown"]
+
+
 async def test_a_late_answer_to_an_unknown_call_is_kept_and_used(store: Store) -> None:
     pointer = await opened(store, new_run())
     zombie = await begun(store, pointer)

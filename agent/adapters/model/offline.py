@@ -34,6 +34,9 @@ STEM_WEIGHT = 0.8
 STEM_CHARS = 5
 CONTEXT_WEIGHT = 0.3
 """What the rest of the passage and its title hold of the question counts this much for each of its sentences."""
+FEW = 12
+"""So few sentences cannot tell which words are rare; how long a word is says more then."""
+LONG_CHARS = 8
 NO_PROSE_WEIGHT = 0.6
 """For what does not end like a sentence: headings, table rows, code."""
 
@@ -95,13 +98,21 @@ def _best(question: str, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     rare = rarity([candidate.terms for candidate in candidates])
     unheard = log(2 * len(candidates) + 2)
     # What no sentence holds weighs most: either it only asks (`who`), or it is what the passages say nothing about.
-    weights = {term: _share(term) * rare.get(term, unheard) for term in _terms(question)}
+    known = min(1.0, len(candidates) / FEW)
+    weights = {
+        term: _share(term) * (known * rare.get(term, unheard) / unheard + (1 - known) * _length(term))
+        for term in _terms(question)
+    }
     scored = [(_score(candidate, weights), candidate) for candidate in candidates]
     top = max((score for score, _ in scored), default=0.0)
     if top <= 0 or top < ENOUGH * fsum(weights.values()):
         return []
     ranked = sorted(scored, key=lambda pair: -pair[0])  # a stable order: the search's own ranking breaks ties
     return [candidate for score, candidate in ranked[:MOST_SENTENCES] if score >= ALSO * top]
+
+
+def _length(term: str) -> float:
+    return min(len(term), LONG_CHARS) / LONG_CHARS
 
 
 def _share(term: str) -> float:

@@ -29,7 +29,7 @@ return 0
 
 LEAVE = """
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-  if consumer[2] == ARGV[2] and consumer[6] == 0 then
+  if consumer[2] == ARGV[2] and consumer[4] == 0 then
     return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
   end
 end

@@ -1,6 +1,10 @@
 -- end_runs: writes the result of runs that have just ended, and freezes what they used up to now, failed and unknown
 -- calls included: a response reads the same for ever. Bills that come later stand in `calls` and in `spending`.
+-- Calls that nobody will come back for become `unknown`.
 -- $1 ids, $2 statuses, $3 ending types, $4 ending versions, $5 endings
+with forgotten as (
+    update calls c set status = 'unknown' where c.run_id = any($1::text[]) and c.status = 'asked'
+)
 update runs r
 set status = t.status, ending_type = t.type, ending_version = t.version, ending = t.data,
     input_tokens = u.input_tokens, cached_tokens = u.cached_tokens, output_tokens = u.output_tokens,

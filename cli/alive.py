@@ -1,0 +1,40 @@
+"""`python -m cli.alive`: the health check of a worker's container. It serves no HTTP, so the streams are asked."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from agent.adapters.streams.client import connect
+from agent.adapters.streams.keys import Keys
+from agent.settings import Settings, load
+from agent.wiring import cast
+from cli import loop
+from cli.find import attached
+
+QUIET_MS = 15_000
+"""A worker looks into its streams every second or so; one that was silent for so long hangs or is cut off."""
+
+
+async def reads(settings: Settings, redis_url: str) -> bool:
+    """Has a worker of this machine looked into a stream of the configured agents lately?"""
+    keys = Keys(settings.redis_prefix)
+    async with connect(redis_url) as client:
+        for route in cast(settings).routes:
+            if not await client.exists(keys.work(route)):
+                continue
+            for consumer in await client.xinfo_consumers(keys.work(route), keys.group(route)):
+                if consumer["name"].startswith(f"{socket.gethostname()[:40]}:") and consumer["idle"] < QUIET_MS:
+                    return True
+    return False
+
+
+def main() -> None:
+    """Exit code 0 if it has, else 1."""
+    settings = load()
+    urls = attached(settings)
+    sys.exit(0 if urls is not None and loop.run(reads(settings, urls.redis_url)) else 1)
+
+
+if __name__ == "__main__":
+    main()

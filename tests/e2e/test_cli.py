@@ -1,0 +1,151 @@
+"""The commands as an operator types them, against a service that really runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Problem
+from cli.ask import facts, print_answer
+from cli.plain import plain, text
+from tests.engines import temporary_directory
+
+COMMAND = [sys.executable, "-m", "cli.main"]
+DOCUMENT = "# Warranty\n\nThe warranty of the lamp lasts two years.\n\n# Shipping\n\nParcels leave at noon.\n"
+HOSTILE = "\x1b[2J[bold]x[/bold]\u202e\x07\udc80"
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CUELIGHT_")}
+    return {**kept, "CUELIGHT_LOG_LEVEL": "error", "COLUMNS": "80"}
+
+
+def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {**environment(), **more}
+    return subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True, env=env)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Path]:
+    """The data directory of a running service that has one document."""
+    with temporary_directory() as root:
+        shelf = root / "docs"
+        shelf.mkdir()
+        (shelf / "warranty.md").write_text(DOCUMENT)
+        up = [*COMMAND, "up", "--port", "0", "--data-dir", str(root / "d"), "--documents", str(shelf)]
+        with subprocess.Popen(up, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+            assert process.stdout is not None
+            try:
+                assert process.stdout.readline().startswith("ready: ")
+                yield root / "d"
+            finally:
+                process.terminate()
+
+
+@pytest.fixture(scope="module")
+def asked(service: Path) -> subprocess.CompletedProcess[str]:
+    return run("ask", "How long does the warranty of the lamp last?", "--data-dir", str(service))
+
+
+def run_of(asked: subprocess.CompletedProcess[str]) -> str:
+    found = re.search(r"resp_[0-9a-f]{32}\b", asked.stderr)
+    assert found
+    return found[0]
+
+
+def test_ask_shows_each_hop_and_prints_the_answer_with_its_source(asked: subprocess.CompletedProcess[str]) -> None:
+    assert asked.returncode == 0, asked.stderr
+    assert "lasts two" in asked.stdout and "[1] " in asked.stdout and "warranty.md" in asked.stdout
+    hops = re.findall(r"^(\w+\.\w+) ", asked.stderr, re.MULTILINE)
+    assert hops == ["request.received", "passages.found", "answer.drafted", "answer.accepted"]
+
+
+def test_ask_without_a_service_says_what_to_start(tmp_path: Path) -> None:
+    done = run("ask", "Anything?", "--data-dir", str(tmp_path))
+    assert done.returncode == 3 and "cuelight up" in done.stderr
+
+
+def test_ask_for_an_agent_that_is_not_there_is_not_found(service: Path) -> None:
+    assert run("ask", "Anything?", "--agent", "nobody", "--data-dir", str(service)).returncode == 4
+
+
+def test_show_tells_events_attempts_and_the_ending(service: Path, asked: subprocess.CompletedProcess[str]) -> None:
+    shown = run("show", run_of(asked), "--data-dir", str(service))
+    assert shown.returncode == 0, shown.stderr
+    told = ["request.received", "retrieve", "attempt 1, delivery 1", "search", "offline@offline", "completed after"]
+    assert [word for word in told if word not in shown.stdout] == []
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_show_as_json_holds_the_full_data_of_events(service: Path, asked: subprocess.CompletedProcess[str]) -> None:
+    story = json.loads(run("show", run_of(asked), "--json", "--data-dir", str(service)).stdout)
+    assert story["events"][1]["data"]["passages"][0]["text"]
+    assert {row["settled"] for row in story["attempts"]} == {True}
+    assert story["work"] is None
+
+
+def test_show_of_an_unknown_run_is_not_found(service: Path) -> None:
+    done = run("show", "resp_nothing", "--data-dir", str(service))
+    assert done.returncode == 4 and "resp_nothing" in done.stderr
+
+
+def test_agents_are_listed_and_their_flows_hold() -> None:
+    assert "documents" in run("agents").stdout
+    checked = run("agents", "check")
+    assert checked.returncode == 0 and "answer.accepted*" in checked.stdout
+
+
+def test_an_agent_that_cannot_be_loaded_is_refused() -> None:
+    assert run("agents", "check", CUELIGHT_AGENT="nowhere:nothing").returncode == 3
+
+
+def test_the_offline_model_passes_the_fixed_questions() -> None:
+    assert "built in" in run("models").stdout
+    checked = run("models", "check")
+    assert checked.returncode == 0 and re.search(r"offline +5 +0 +0 ", checked.stdout)
+
+
+def test_the_fake_model_says_when_it_is_ready_and_a_model_that_only_fails_is_found() -> None:
+    fake = [*COMMAND, "fake-model", "--port", "0"]
+    with subprocess.Popen(fake, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().removeprefix("ready: ").strip()
+            checked = run("models", "check", CUELIGHT_MODEL_BASE_URL=f"{url}/v1", CUELIGHT_MODELS="m1")
+        finally:
+            process.terminate()
+    assert checked.returncode == 1 and re.search(r"m1 +0 +0 +5 ", checked.stdout)
+    assert process.returncode == 0
+
+
+def test_nothing_of_hostile_text_reaches_the_terminal_as_a_command() -> None:
+    shown = plain(HOSTILE)
+    assert shown.isprintable()
+    assert "[bold]x[/bold]" in shown and "\\x1b" in shown and "\\u202e" in shown
+
+
+def test_markup_in_text_is_shown_and_does_nothing() -> None:
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, color_system="standard").print(text(HOSTILE))
+    assert "[bold]x[/bold]" in out.getvalue() and "\x1b[2J" not in out.getvalue()
+
+
+def test_an_answer_with_escape_sequences_is_printed_without_them() -> None:
+    out = io.StringIO()
+    print_answer(Console(file=out), AnswerAccepted(text=f"one\n{HOSTILE}"), None)
+    assert "one\n" in out.getvalue() and "\x1b" not in out.getvalue()
+
+
+def test_a_hop_says_nothing_of_an_unchecked_draft() -> None:
+    drafted = AnswerDrafted(draft="secret words", model="m", endpoint="e", prompt="p@1.0.0+aa")
+    rejected = DraftRejected(problems=(Problem(check="quotes", message="secret words"),), repairs=0)
+    assert "secret" not in facts(drafted) + facts(rejected)

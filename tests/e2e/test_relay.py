@@ -1,0 +1,79 @@
+"""What only the relay does: deadlines, lost entries, and the feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.sweeps import PostgresSweeps
+from agent.adapters.streams.redis import RedisStreams
+from tests.e2e.house import QUESTION, RIGHT, WRONG, House, Open, until
+
+
+async def test_a_run_that_nobody_works_on_fails_at_its_deadline(house: Open) -> None:
+    async with house() as it, it.worker(["validate"]), it.door() as http:
+        body = (await http.post("/v1/responses", json=QUESTION | {"model": "hasty"})).json()
+        assert (body["status"], body["metadata"]["cuelight.error_code"]) == ("failed", "deadline_exceeded")
+        assert await it.attempts(body["id"]) == []
+
+
+async def test_work_entries_are_flat_fields_that_a_person_can_read(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        run = await until(it.published)
+        (fields,) = await it.entries(it.keys.work("retrieve"))
+        assert fields.pop("trace").startswith("00-")
+        where = {"generation": "1", "seq": "1", "route": "retrieve", "attempt": "1"}
+        assert fields == {"run": run, **where, "project": "default"}
+        async with it.worker():
+            assert (await waiting).json()["status"] == "completed"
+
+
+async def test_work_whose_entry_is_gone_is_found_and_published_again(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        await until(it.published)
+        sweeps = PostgresSweeps(PostgresLedger(it.pool))
+        streams = RedisStreams(it.redis, it.keys, "sweeper")
+        assert await sweeps.look_for(streams.missing, 0.0) == 0
+        await it.redis.delete(it.keys.work("retrieve"))
+        assert await sweeps.look_for(streams.missing, 0.0) == 1
+        async with it.worker():
+            assert (await waiting).json()["status"] == "completed"
+
+
+async def test_the_feed_tells_every_event_once_in_order_and_without_a_word_of_text(house: Open) -> None:
+    async with house({"answer": WRONG, "times": 1}, {"answer": RIGHT}) as it, it.worker(), it.door() as http:
+        replies = await asyncio.gather(*(http.post("/v1/responses", json=QUESTION) for _ in range(3)))
+        assert {reply.json()["status"] for reply in replies} == {"completed"}
+        feed = await until(lambda: whole_feed(it))
+        seqs = defaultdict(list)
+        for fact in feed:
+            seqs[fact["run"]].append(int(fact["seq"]))
+        assert sorted(map(len, seqs.values())) == [4, 4, 6]
+        assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in seqs.values())
+        assert len({fact["id"] for fact in feed}) == len(feed)
+        told = " ".join(value for fact in feed for value in fact.values())
+        assert not [word for word in ("warranty", "marmalade", "Certainly", "lamp") if word in told]
+
+
+async def whole_feed(it: House) -> list[dict[str, str]]:
+    """The feed once it holds as many events as the ledger."""
+    found = await it.entries(it.keys.feed)
+    return found if len(found) == await it.pool.fetchval("select count(*) from events") else []
+
+
+async def test_a_redis_that_forgot_everything_breaks_nothing(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.worker(), it.door() as http:
+        first = (await http.post("/v1/responses", json=QUESTION)).json()
+        assert await until(lambda: whole_feed(it))
+        await it.redis.flushall()
+        second = (await http.post("/v1/responses", json=QUESTION)).json()
+        assert first["status"] == second["status"] == "completed"
+
+        async def fed() -> bool:
+            runs = [fact["run"] for fact in await it.entries(it.keys.feed)]
+            return runs == [second["id"]] * 4
+
+        assert await until(fed)
