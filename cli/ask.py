@@ -21,7 +21,7 @@ from agent.settings import Settings
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected
 from cli import loop
 from cli.exits import Exit, leave
-from cli.find import DataDir, attached, settings_for
+from cli.find import DataDir, attached, service_url, settings_for
 from cli.logs import configure
 from cli.plain import paragraphs, plain, text
 from cli.telling import Types, read
@@ -49,7 +49,7 @@ def ask(
     bound = _choose(company, agent)
     ending = loop.run(_ask(settings, (urls.database_url, urls.redis_url), company, bound, question))
     if isinstance(ending, AnswerAccepted):
-        print_answer(Console(highlight=False), ending, settings.public_url)
+        print_answer(Console(highlight=False), ending, service_url(settings))
     else:
         leave(Exit.FAILED, plain(ending.message if isinstance(ending, RunFailed) else "the run ended in no answer"))
 
@@ -80,12 +80,13 @@ async def _ask(
 def _new(settings: Settings, bound: BoundAgent, question: str) -> NewRun:
     from api.ids import new_response_id  # the web framework is not needed by the other commands
     from api.responses import new_run
+    from api.trace import accept_traceparent
 
     clean = question.encode("utf-8", "replace").decode()
     request = Request(messages=(Message(role="user", content=clean),))
-    if settings.public_url:
-        request = request.model_copy(update={"base_url": settings.public_url.rstrip("/")})
-    return new_run(new_response_id(), bound, request, DEFAULT_PROJECT, "")
+    if url := service_url(settings):
+        request = request.model_copy(update={"base_url": url})
+    return new_run(new_response_id(), bound, request, DEFAULT_PROJECT, accept_traceparent(None))
 
 
 async def _watch(engines: Connected, new: NewRun, hops: Hops) -> Event | None:

@@ -18,6 +18,9 @@ DataDir = Annotated[
 ]
 
 
+URL_FILE = "url"
+
+
 def settings_for(data_dir: Path | None) -> Settings:
     """The settings of this process, with the option given on the command line. Raises `Misconfigured`."""
     settings = load()
@@ -47,3 +50,24 @@ def given(settings: Settings) -> dict[str, str | None]:
     """The URLs that the settings name."""
     urls = {"database_url": settings.database_url, "redis_url": settings.redis_url}
     return {name: url.get_secret_value() if url else None for name, url in urls.items()}
+
+
+def service_url(settings: Settings) -> str | None:
+    """Where the HTTP door of this data directory is: as the settings say, or as `cuelight up` left word."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    try:
+        return (settings.data_dir / URL_FILE).read_text().strip() or None
+    except OSError:
+        return None
+
+
+@contextmanager
+def leave_word(settings: Settings, url: str) -> Iterator[None]:
+    """Have `service_url` find this URL meanwhile."""
+    path = settings.data_dir / URL_FILE
+    path.write_text(url)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from agent.errors import Misconfigured
 from agent.settings import Settings
 from agent.wiring import cast
 from cli import loop
-from cli.find import DataDir, given, settings_for
+from cli.find import DataDir, given, leave_word, settings_for
 from cli.ingest import ingest_into
 from cli.logs import configure
 
@@ -55,7 +55,10 @@ def up(
             if documents:
                 ingest_into(settings, engines.urls, documents)
             _banner(settings, company.offline, sorted(company.agents))
-            children.watch(stop, engines)
+            if url := children.wait(stop, engines):
+                print(f"ready: {url}", flush=True)  # noqa: T201  # scripts wait for this line
+                with leave_word(settings, url):
+                    children.watch(stop, engines)
 
 
 async def _prepare(urls: EngineUrls) -> None:
@@ -97,16 +100,18 @@ class Children:
         for role in self._commands:
             self._start(role)
 
+    def wait(self, stop: threading.Event, engines: Engines) -> str | None:
+        """The URL at which requests are answered from now on; None if told to stop first. Raises `Misconfigured`."""
+        while not stop.wait(0.02):
+            if len(self._ready) == len(self._commands):
+                return self._ready["api"]
+            self._look(engines, serving=False)
+        return None
+
     def watch(self, stop: threading.Event, engines: Engines) -> None:
-        """Say when requests are answered, then keep the children running until told to stop. Raises `Misconfigured`."""
-        said = False
-        while not stop.wait(0.02 if not said else 0.5):
-            if len(self._ready) == len(self._commands) and not said:
-                said = True
-                print(f"ready: {self._ready['api']}", flush=True)  # noqa: T201  # scripts wait for this line
-            self._raise_dead(said)
-            if failed := engines.failed():
-                raise Misconfigured(failed)
+        """Keep the children running until told to stop. Raises `Misconfigured`."""
+        while not stop.wait(0.5):
+            self._look(engines, serving=True)
 
     def stop(self) -> None:
         """Ask all to drain, and wait for them."""
@@ -128,7 +133,9 @@ class Children:
             if line.startswith("ready: "):
                 self._ready[role] = line.removeprefix("ready: ").strip()
 
-    def _raise_dead(self, serving: bool) -> None:
+    def _look(self, engines: Engines, *, serving: bool) -> None:
+        if failed := engines.failed():
+            raise Misconfigured(failed)
         for role, child in list(self._running.items()):
             if child.poll() is None:
                 continue
