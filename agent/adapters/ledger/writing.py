@@ -80,7 +80,10 @@ async def _settle(connection: Connection, settlements: Sequence[Settlement]) -> 
     while left:
         turn = {write.key.run: write for write in reversed(left)}
         left = [write for write in left if turn[write.key.run] is not write]
-        fence = await _run(connection, "settle", columns([write.fence_row() for write in turn.values()], 12))
+        events = columns([row for write in turn.values() for row in write.event_rows()], 9)
+        fence = await _run(
+            connection, "settle", [*columns([write.fence_row() for write in turn.values()], 12), *events]
+        )
         settled = [turn[row["run_id"]] for row in fence]
         won.update(map(id, settled))
         await _follow(connection, settled)
@@ -88,7 +91,6 @@ async def _settle(connection: Connection, settlements: Sequence[Settlement]) -> 
 
 
 async def _follow(connection: Connection, settled: Sequence[Settlement]) -> None:
-    await _run(connection, "add_events", columns([row for write in settled for row in write.event_rows()], 9))
     await _run(connection, "end_runs", columns([write.end_row() for write in settled if write.ends], 5))
     buried = [write.dead_row(write.outcome) for write in settled if isinstance(write.outcome, Bury)]
     await _bury(connection, buried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,13 +41,16 @@ class RedisStreams:
         key = self._keys.waiters(run)
         for instance in await self._pipeline.do("SMEMBERS", key):
             reply = self._keys.reply(instance)
-            await self._pipeline.do("XADD", reply, "MAXLEN", "~", REPLIES_KEPT, "*", "run", run)
-            await self._pipeline.do("EXPIRE", reply, WAITERS_TTL_S)
+            await asyncio.gather(
+                self._pipeline.do("XADD", reply, "MAXLEN", "~", REPLIES_KEPT, "*", "run", run),
+                self._pipeline.do("EXPIRE", reply, WAITERS_TTL_S),
+            )
 
     async def register(self, run: str, /) -> None:
         key = self._keys.waiters(run)
-        await self._pipeline.do("SADD", key, self._instance)
-        await self._pipeline.do("EXPIRE", key, WAITERS_TTL_S)
+        await asyncio.gather(
+            self._pipeline.do("SADD", key, self._instance), self._pipeline.do("EXPIRE", key, WAITERS_TTL_S)
+        )
 
     async def rings(self) -> Sequence[str]:
         key = self._keys.reply(self._instance)
