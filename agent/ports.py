@@ -142,9 +142,9 @@ class Ledger(Protocol):
         """Write a run, its first event and its work row: all of it, or nothing."""
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
-        """Open an attempt: None if the work has moved on, ended or is not due; else the run so far.
+        """Open an attempt: None if the work has moved on, ended, is not due, or is carried by another stream entry.
 
-        Paid calls of earlier deliveries of this event that never came back are marked `unknown`.
+        Else the run so far. Paid calls of earlier deliveries of this event that never came back are marked `unknown`.
         """
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
@@ -164,7 +164,7 @@ class Ledger(Protocol):
         """Keep an entry that is no pointer as a dead letter, once."""
 
     async def published(self, entries: Mapping[Pointer, str], /) -> None:
-        """Note on the work rows which stream entries carry them; rows that moved on are left alone."""
+        """Note on the work rows which stream entries carry them; rows that moved on, or have one, are left alone."""
 
 
 class Streams(Protocol):

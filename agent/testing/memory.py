@@ -60,6 +60,9 @@ class MemoryLedger:
         work = self._standing(delivery.pointer)
         if work is None or work.due_at > self.clock.now():
             return None
+        if work.entry and delivery.entry and work.entry != delivery.entry:
+            return None
+        work.entry = work.entry or delivery.entry or None
         work.deliveries += 1
         for call in self._calls_of(work.pointer.key):
             if call.status == "asked":
@@ -105,7 +108,7 @@ class MemoryLedger:
         await self._turn()
         for pointer, entry in entries.items():
             work = self._standing(pointer)
-            if work is not None:
+            if work is not None and work.entry is None:
                 work.entry = entry
 
     async def view(self, run: str, project: str, /) -> RunView | None:

@@ -10,7 +10,7 @@ import pytest
 from agent.envelope import seal
 from agent.errors import Refused
 from agent.outcome import Advance, Bury, failure_of
-from agent.ports import Unreadable
+from agent.ports import Delivery, Unreadable
 from tests.contract.backends import Store
 from tests.contract.toys import Counted, Finished, Noted, advance, begun, delivered, finish, new_run, opened, standing
 
@@ -102,7 +102,7 @@ async def test_a_pointer_to_anywhere_else_cannot_be_begun(store: Store, changed:
 
 async def test_a_step_forward_appends_its_events_and_moves_the_work(store: Store) -> None:
     pointer = await opened(store, new_run())
-    await store.ledger.published({pointer: "5-0"})
+    await store.ledger.published({pointer: "1-0"})
     assert await store.ledger.commit(await begun(store, pointer), advance(3, "second"))
     work = await store.work(pointer.run)
     assert work is not None
@@ -111,6 +111,15 @@ async def test_a_step_forward_appends_its_events_and_moves_the_work(store: Store
     assert [(row.outcome, row.settled, row.error) for row in await store.attempts(pointer.run)] == [
         ("advance", True, None)
     ]
+
+
+async def test_work_that_was_published_twice_is_begun_for_one_entry_only(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    first, second = Delivery(pointer, "1-0", "w1"), Delivery(pointer, "2-0", "w2")
+    assert await store.ledger.begin(first) is not None
+    await store.ledger.published({pointer: "2-0"})
+    assert await store.ledger.begin(second) is None, "the work row says that 1-0 carries it"
+    assert await store.ledger.begin(first) is not None, "which may come again, after a crash"
 
 
 async def test_an_ending_takes_the_work_away_and_stays_with_the_run(store: Store) -> None:

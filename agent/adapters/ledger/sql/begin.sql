@@ -1,4 +1,5 @@
--- begin: opens attempts for a batch of deliveries; a delivery whose work has moved on, or is not due, gives no row.
+-- begin: opens attempts for a batch of deliveries; a delivery whose work has moved on, is not due, or is carried by
+-- another stream entry gives no row. An entry that was published twice is thereby worked on once.
 -- $1 runs, $2 generations, $3 seqs, $4 attempts, $5 tokens, $6 workers, $7 entries
 with asked as (
     select * from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[])
@@ -7,7 +8,7 @@ with asked as (
     select w.run_id, a.token, a.worker, a.entry
     from work w join asked a
       on a.run_id = w.run_id and a.generation = w.generation and a.seq = w.seq and a.attempt = w.attempt
-    where w.due_at <= clock_timestamp()
+    where w.due_at <= clock_timestamp() and (w.entry is null or a.entry in ('', w.entry))
     order by w.run_id
     for update of w
 ), counted as (
