@@ -46,7 +46,14 @@ async def transaction(pool: Pool, *, durable: bool = True) -> AsyncIterator[Conn
         try:
             yield connection
         except BaseException:
-            if not connection.is_closed():
-                await connection.execute("rollback")
+            await _roll_back(connection)
             raise
         await connection.execute("commit")
+
+
+async def _roll_back(connection: Connection) -> None:
+    """What went wrong is told by the error at hand; a connection that cannot even do this is thrown away."""
+    try:
+        await connection.execute("rollback")
+    except Exception:
+        connection.terminate()

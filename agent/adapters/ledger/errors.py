@@ -23,7 +23,7 @@ REFUSED = (
 )
 """The rows themselves are at fault."""
 
-AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError)
+AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 
 
 def away(error: BaseException) -> Transient:
