@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import structlog
-
-from agent.errors import Transient
-from agent.outcome import Advance, Bury, Outcome
-from agent.ports import Begun, Delivery, Ledger, Pointer, Streams
-
-log = structlog.get_logger(__name__)
+from agent.outcome import Outcome
+from agent.ports import Begun, Delivery, Ledger, Streams
+from workers.announce import announce
 
 Decide = Callable[[Begun], Awaitable[Outcome]]
 
@@ -27,17 +23,3 @@ async def handle(delivery: Delivery, /, *, decide: Decide, ledger: Ledger, strea
         if await ledger.commit(begun, outcome):
             await announce(begun.pointer, outcome, streams)
     await streams.ack(delivery)
-
-
-async def announce(done: Pointer, outcome: Outcome, streams: Streams) -> None:
-    """Tell the next route, or whoever waits for the run. What is lost here the relay finds in the ledger."""
-    try:
-        match outcome:
-            case Advance(events=events, route=str(route)):
-                await streams.publish(
-                    Pointer(*done.key[:2], done.seq + len(events), route, 1, done.project, done.trace)
-                )
-            case Advance() | Bury():
-                await streams.ended(done.run)
-    except Transient as error:
-        log.warning("announcement_lost", run=done.run, error=str(error))

@@ -1,0 +1,25 @@
+"""Telling the streams what the ledger holds already. What is lost here the relay finds in the ledger."""
+
+from __future__ import annotations
+
+import structlog
+
+from agent.errors import Transient
+from agent.outcome import Advance, Bury, Outcome
+from agent.ports import Pointer, Streams
+
+log = structlog.get_logger(__name__)
+
+
+async def announce(done: Pointer, outcome: Outcome, streams: Streams) -> None:
+    """Tell the next route where the work stands now, or whoever waits for the run that it has ended."""
+    try:
+        match outcome:
+            case Advance(events=events, route=str(route)):
+                await streams.publish(
+                    Pointer(*done.key[:2], done.seq + len(events), route, 1, done.project, done.trace)
+                )
+            case Advance() | Bury():
+                await streams.ended(done.run)
+    except Transient as error:
+        log.warning("announcement_lost", run=done.run, error=str(error))
