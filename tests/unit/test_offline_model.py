@@ -139,7 +139,7 @@ async def test_whatever_the_passages_its_answers_pass_every_check(texts: list[st
 
 
 SENTENCE = st.sampled_from(
-    ["The dam of {} is high.", "In {} they said “it is done” twice.", "Is it {} m?", "大阪は{}年です。"]
+    ["The dam of {} is high.", "In {} they said “it is done” twice.", "It is {} m!", "大阪は{}年です。"]
 )
 PROSE = st.lists(st.tuples(SENTENCE, st.integers(0, 5_000)), min_size=1, max_size=12)
 
@@ -150,3 +150,14 @@ async def test_ordinary_prose_that_holds_the_question_is_answered(prose: list[tu
     _, value = await ask(lines[0], " ".join(lines), "Bread is old.")
     assert not value.no_answer
     assert lines[0] in value.answer
+
+
+async def test_a_sentence_that_only_repeats_the_question_is_no_answer() -> None:
+    example = 'Ask it: `cuelight ask "How high is the Hoover Dam?"` and wait.'
+    _, value = await ask("How high is the Hoover Dam?", example, *TEXTS)
+    assert value.answer and "cuelight ask" not in value.answer
+
+
+async def test_a_single_short_document_is_enough_to_answer_from() -> None:
+    _, value = await ask("How long is the warranty?", "The warranty of the lamp lasts two years.")
+    assert value.answer == "The warranty of the lamp lasts two years."

@@ -34,6 +34,8 @@ STEM_WEIGHT = 0.8
 STEM_CHARS = 5
 CONTEXT_WEIGHT = 0.3
 """What the rest of the passage and its title hold of the question counts this much for each of its sentences."""
+MIN_QUESTION = 2
+"""Fewer words are a name to look up, and a sentence may well begin with it."""
 FEW = 12
 """So few sentences cannot tell which words are rare; how long a word is says more then."""
 LONG_CHARS = 8
@@ -68,7 +70,8 @@ def _looked_up(effect: CallModel) -> str:
     wanted = orjson.loads(effect.output_schema or "{}").get("properties", {})
     if set(wanted) != set(CitedAnswer.model_fields):
         raise Permanent("the offline model only fills in a CitedAnswer; configure an endpoint", kind="rejected")
-    best = _best(effect.question, list(_candidates(effect.passages)))
+    said = [candidate for candidate in _candidates(effect.passages) if not _repeats(candidate.quote, effect.question)]
+    best = _best(effect.question, said)
     answers = (_answer(best[:count]) for count in range(len(best), 0, -1))
     nothing = CitedAnswer(answer="", citations=[], no_answer=True)
     return next((answer for answer in answers if _passes(answer, effect.passages)), nothing).model_dump_json()
@@ -83,6 +86,15 @@ def _candidates(passages: Sequence[Passage]) -> Iterator[_Candidate]:
             if quote not in seen:  # passages of one document may overlap
                 seen.add(quote)
                 yield _Candidate(passage, quote, _terms(quote), context)
+
+
+def _repeats(quote: str, question: str) -> bool:
+    """Whether a sentence mostly is the question over again, as in an example of how to ask it."""
+    if not any(mark in quote for mark in "?？؟"):
+        return False
+    said, asked = ([token.text for token in tokens(text)] for text in (quote, question))
+    inside = any(said[at : at + len(asked)] == asked for at in range(len(said) - len(asked) + 1))
+    return len(asked) > MIN_QUESTION and inside and len(said) < 2 * len(asked) + MIN_QUESTION
 
 
 def _terms(text: str) -> frozenset[str]:
