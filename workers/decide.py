@@ -40,12 +40,13 @@ class Decider:
 
     async def __call__(self, begun: Begun) -> Outcome:
         """What becomes of the attempt. Raises nothing but cancellation."""
+        limit = asyncio.timeout(max(begun.remaining_s, 0))
         try:
-            async with asyncio.timeout(max(begun.remaining_s, 0)):
+            async with limit:
                 return await self._go_on(begun)
-        except TimeoutError:
-            return _late(begun)
         except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                return _late()
             outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
             level = log.exception if not hasattr(error, "kind") else log.warning
             level("attempt_failed", outcome=type(outcome).__name__.lower(), error=f"{type(error).__name__}: {error}")
@@ -118,5 +119,5 @@ def _status(event: Event) -> str:
     return event.status if isinstance(event, Ending) else "in_progress"
 
 
-def _late(begun: Begun) -> Outcome:
+def _late() -> Outcome:
     return Bury("deadline_exceeded", "the run's deadline passed", failure_of("deadline_exceeded"))

@@ -68,7 +68,7 @@ class SharedPipeline:
                 for command in commands:
                     pipeline.execute_command(*command)
                 return await pipeline.execute(raise_on_error=False)
-        except AWAY as error:
+        except Exception as error:  # whatever it is, nobody may be left waiting for an answer
             return [error] * len(commands)
 
 
