@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from agent.effects import AnyEffect
-from agent.envelope import Envelope, Key, Sealed
+from agent.envelope import Envelope, Key, Sealed, scrub
 from agent.events import Usage
 from agent.outcome import Outcome
 
@@ -44,12 +45,33 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A stream entry that is no pointer: somebody else wrote it, or a bug of ours."""
+    """A stream entry that is no pointer: somebody else wrote it, or a bug of ours.
+
+    Bytes that are no UTF-8 stand in `fields` as lone surrogates (`surrogateescape`).
+    """
 
     route: str
     entry: str
     fields: Mapping[str, str]
     reason: str
+
+    def readable(self, most: int = 2_000) -> str:
+        """The fields as JSON for people: names and values cut to `most` characters."""
+        cut = {_cut(name, most): _cut(value, most) for name, value in self.fields.items()}
+        return scrub(json.dumps(cut, ensure_ascii=False))
+
+    def raw(self) -> bytes:
+        """The fields' bytes as the stream held them: a RESP array of names and values in turn."""
+        parts = [part.encode("utf-8", "surrogateescape") for pair in self.fields.items() for part in pair]
+        return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+    def size(self) -> int:
+        """About so many bytes."""
+        return sum(len(name) + len(value) for name, value in self.fields.items())
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,22 @@
 
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
+from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
-from agent.testing.rows import AttemptRow, CallRow, DeadLetter, RunRow, WorkRow
+from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
 
 __all__ = [
     "AttemptRow",
+    "AuditRow",
     "CallRow",
     "Chain",
     "DeadLetter",
     "Handle",
     "HeldClock",
     "MemoryLedger",
+    "MemoryLetters",
     "MemoryStreams",
     "RunRow",
     "Script",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+import orjson
+
 from agent.effects import CallModel
+from agent.envelope import Key
 from agent.events import Usage
 from agent.ports import Begun, Call
-from agent.testing.rows import CallRow
+from agent.testing.rows import AttemptRow, CallRow
 
 
 def row_of(call: Call, begun: Begun, order: int) -> CallRow:
@@ -61,3 +64,26 @@ def cost_usd(calls: Sequence[CallRow]) -> Decimal | None:
 def model_calls(calls: Iterable[CallRow]) -> int:
     """How many of the calls were calls of a model."""
     return sum(call.effect_type == CallModel.type for call in calls)
+
+
+def history(attempts: Iterable[AttemptRow], calls: Iterable[CallRow], key: Key) -> str:
+    """Every attempt and call of a run's generation, as JSON: what a dead letter carries."""
+    here = (key.run, key.generation)
+    told = {
+        "attempts": [
+            {
+                **{name: getattr(it, name) for name in ("token", "route", "attempt", "delivery", "worker", "entry")},
+                **{name: getattr(it, name) for name in ("outcome", "settled", "error_kind", "error")},
+                **{"seq": it.key.seq, "began_at": it.began_at, "ended_at": it.ended_at},
+            }
+            for it in attempts
+            if it.key[:2] == here
+        ],
+        "calls": [
+            {"id": it.id, "token": it.token, "seq": it.key.seq, "type": it.effect_type, "status": it.status}
+            | {"error_kind": it.error_kind, "error": it.error, "cost_usd": it.cost_usd}
+            for it in calls
+            if it.key[:2] == here
+        ],
+    }
+    return orjson.dumps(told, default=str).decode()

@@ -20,7 +20,7 @@ from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
 from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, StoredPassage, Unreadable
 from agent.testing import bills
 from agent.testing.clock import HeldClock
-from agent.testing.rows import AttemptRow, CallRow, DeadLetter, RunRow, RunStatus, WorkRow
+from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, RunRow, RunStatus, WorkRow
 
 
 class MemoryLedger:
@@ -39,6 +39,7 @@ class MemoryLedger:
         self.attempts: dict[str, AttemptRow] = {}
         self.calls: dict[str, CallRow] = {}
         self.dead_letters: dict[str, DeadLetter] = {}
+        self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
         self._numbers = count(1)
 
@@ -97,10 +98,8 @@ class MemoryLedger:
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
         """As `Ledger.bury_unreadable`."""
         await self._turn()
-        name, body = f"{unreadable.route}/{unreadable.entry}", scrub(orjson.dumps(dict(unreadable.fields)).decode())
-        letter = DeadLetter(
-            name, None, unreadable.route, "unreadable", scrub(unreadable.reason), body, self.clock.now()
-        )
+        name, said = f"{unreadable.route}/{unreadable.entry}", (scrub(unreadable.reason), unreadable.readable())
+        letter = DeadLetter(name, None, unreadable.route, "unreadable", *said, self.clock.now(), raw=unreadable.raw())
         self.dead_letters.setdefault(name, letter)
 
     async def published(self, entries: Mapping[Pointer, str], /) -> None:
@@ -115,7 +114,7 @@ class MemoryLedger:
         """As `Shelf.view`; the totals are there once the run ended."""
         await self._turn()
         row = self.runs.get(run)
-        return None if row is None or row.new.project != project else row.view(self.events[run][-1].key.generation)
+        return None if row is None or row.new.project != project else row.view(row.generation)
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         """As `Shelf.ended`."""
@@ -152,6 +151,10 @@ class MemoryLedger:
     def _calls_of(self, key: Key) -> list[CallRow]:
         return [call for call in self.calls.values() if call.key == key]
 
+    def _calls_at(self, key: Key) -> list[CallRow]:
+        """Those of earlier generations too: an answer on record is not paid for again."""
+        return [call for call in self.calls.values() if (call.key.run, call.key.seq) == (key.run, key.seq)]
+
     def _open_attempt(self, delivery: Delivery, work: WorkRow) -> str:
         token, at = f"attempt-{next(self._numbers)}", work.pointer
         self.attempts[token] = AttemptRow(
@@ -174,7 +177,7 @@ class MemoryLedger:
             spent_usd=bills.spent_usd(call for call in self.calls.values() if call.key.run == key.run),
             trace=row.new.trace,
             events=[event for event in self.events[key.run] if event.key.generation == key.generation],
-            answers=bills.answers(self._calls_of(key)),
+            answers=bills.answers(self._calls_at(key)),
         )
 
     def _keep(self, begun: Begun, calls: Iterable[Call]) -> None:
@@ -225,7 +228,8 @@ class MemoryLedger:
         event = {"type": newest.type, "version": newest.version, "data": newest.data}
         body = orjson.dumps({"event": event, "deliveries": begun.deliveries, "trace": at.trace}).decode()
         self.dead_letters[str(at.key)] = DeadLetter(
-            str(at.key), at, at.route, outcome.kind, scrub(outcome.reason), body, self.clock.now()
+            *(str(at.key), at, at.route, outcome.kind, scrub(outcome.reason), body, self.clock.now()),
+            history=bills.history(self.attempts.values(), self.calls.values(), at.key),
         )
         failure = seal(outcome.failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
         self._append(at, [failure])

@@ -9,6 +9,7 @@ from typing import Literal
 
 from agent.envelope import Key, Sealed
 from agent.events import Usage
+from agent.letters import SettledAs
 from agent.ports import CallStatus, NewRun, Pointer, RunView
 
 RunStatus = Literal["in_progress", "completed", "failed", "incomplete"]
@@ -28,6 +29,9 @@ class RunRow:
     cost_usd: Decimal | None = None
     calls: int = 0
     attempts: int = 0
+    generation: int = 1
+    reopened_at: datetime | None = None
+    purged: bool = False
 
     def view(self, generation: int) -> RunView:
         """The run as the door shows it."""
@@ -103,6 +107,15 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRow:
+    """Who did what to which dead letter."""
+
+    actor: str
+    action: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Work that nobody could do. `body` is JSON: the newest event, or the fields of an entry that is no pointer."""
 
@@ -114,3 +127,8 @@ class DeadLetter:
     reason: str
     body: str
     created_at: datetime
+    history: str = "{}"
+    raw: bytes | None = None
+    settled_at: datetime | None = None
+    settled_by: str | None = None
+    settled_as: SettledAs | None = None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent.envelope import Envelope
+from agent.letters import Letters
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
-from agent.testing import AttemptRow, CallRow, DeadLetter, MemoryLedger, MemoryStreams, WorkRow
+from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, MemoryLedger, MemoryLetters, MemoryStreams, WorkRow
 
 
 class LedgerUnderTest(Ledger, Protocol):
@@ -39,6 +40,11 @@ class Store(Protocol):
 
     async def calls(self, run: str) -> list[CallRow]: ...
     async def dead_letters(self) -> list[DeadLetter]: ...
+    @property
+    def letters(self) -> Letters: ...
+    async def audit(self) -> list[AuditRow]: ...
+    async def purge(self, run: str) -> None:
+        """Mark a run as one whose text was removed."""
 
 
 class StreamsUnderTest(Streams, Doorbell, Protocol):
@@ -71,6 +77,13 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
+        self.letters = MemoryLetters(self.ledger)
+
+    async def audit(self) -> list[AuditRow]:
+        return self.ledger.audit
+
+    async def purge(self, run: str) -> None:
+        self.ledger.runs[run].purged = True
 
     async def advance(self, seconds: float) -> None:
         self.ledger.clock.advance(seconds)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.connect import Pool, connect
+from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.streams.client import connect as connect_streams
@@ -19,7 +20,7 @@ from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
 from agent.ports import Delivery, Pointer, Unreadable
-from agent.testing import AttemptRow, CallRow, DeadLetter, WorkRow
+from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
 
 TEMPLATE = "contract_template"
@@ -41,6 +42,14 @@ class RealStore:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.ledger = PostgresLedger(pool)
+        self.letters = PostgresLetters(pool)
+
+    async def audit(self) -> list[AuditRow]:
+        rows = await self.pool.fetch("select actor, action, subject from audit order by at")
+        return [AuditRow(**row) for row in rows]
+
+    async def purge(self, run: str) -> None:
+        await self.pool.execute("update runs set purged_at = now() where id = $1", run)
 
     @classmethod
     @asynccontextmanager
@@ -57,6 +66,7 @@ class RealStore:
             "deadline = deadline - make_interval(secs => $1)",
             seconds,
         )
+        await self.pool.execute("update dead_letters set created_at = created_at - make_interval(secs => $1)", seconds)
 
     async def due(self) -> list[Pointer]:
         rows = await self.pool.fetch("select * from work where due_at <= clock_timestamp() order by due_at")
@@ -131,6 +141,12 @@ class RealTransport:
         return [str(row["message_id"]) for row in await self._client.xpending_range(key, group, "-", "+", 1_000)]
 
 
+LETTER_NAMES = (
+    *("route", "kind", "reason", "body", "created_at", "history", "raw"),
+    *("settled_at", "settled_by", "settled_as"),
+)
+
+
 def _key(row: Any) -> Key:
     return Key(row["run_id"], row["generation"], row["seq"])
 
@@ -155,5 +171,5 @@ def _letter(row: Any) -> DeadLetter:
     return DeadLetter(
         id=row["id"],
         pointer=Pointer(*_key(row), row["route"], row["attempt"]) if known else None,
-        **{name: row[name] for name in ("route", "kind", "reason", "body", "created_at")},
+        **{name: row[name] for name in LETTER_NAMES},
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 from asyncpg import exceptions
 
@@ -29,3 +32,12 @@ AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientErr
 def away(error: BaseException) -> Transient:
     """The store did not answer as it should: everybody who asked may try again."""
     return Transient(f"the ledger is not available: {type(error).__name__}: {error}", kind="ledger")
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Turns the store's absence into `Transient`."""
+    try:
+        yield
+    except AWAY as error:
+        raise away(error) from error

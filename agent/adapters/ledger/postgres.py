@@ -55,7 +55,7 @@ class PostgresLedger:
             return await self._writes.submit(Settlement(begun, bury, calls))
 
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
-        await self._writes.submit(Garbage(unreadable))
+        await self._writes.submit(Garbage(unreadable), unreadable.size())
 
     async def published(self, entries: Mapping[Pointer, str], /) -> None:
         await self._writes.submit(Published(tuple(entries.items())))

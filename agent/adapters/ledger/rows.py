@@ -96,7 +96,7 @@ class Settlement:
         }
         body = scrub(orjson.dumps(story, default=str).decode())
         key = (pointer.run, pointer.generation, pointer.seq)
-        return (str(pointer.key), *key, pointer.route, pointer.attempt, outcome.kind, scrub(outcome.reason), body)
+        return (str(pointer.key), *key, pointer.route, pointer.attempt, outcome.kind, scrub(outcome.reason), body, None)
 
 
 def event_origin(event: Sealed) -> tuple[str, str, str]:
@@ -104,9 +104,9 @@ def event_origin(event: Sealed) -> tuple[str, str, str]:
 
 
 def unreadable_row(unreadable: Unreadable) -> tuple[Any, ...]:
-    body = scrub(orjson.dumps(dict(unreadable.fields)).decode())
     name = f"{unreadable.route}/{unreadable.entry}"
-    return (name, None, None, None, unreadable.route, None, "unreadable", scrub(unreadable.reason), body)
+    story = (scrub(unreadable.reason), unreadable.readable(), unreadable.raw())
+    return (name, None, None, None, unreadable.route, None, "unreadable", *story)
 
 
 def open_row(new: NewRun) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ async def _follow(connection: Connection, settled: Sequence[Settlement]) -> None
 
 
 async def _bury(connection: Connection, dead: Sequence[Sequence[Any]]) -> None:
-    await _run(connection, "bury", columns(dead, 9))
+    await _run(connection, "bury", columns(dead, 10))
 
 
 async def _published(connection: Connection, entries: Sequence[tuple[Pointer, str]]) -> None:

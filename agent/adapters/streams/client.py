@@ -23,7 +23,7 @@ def connect(url: str) -> Redis:
     return Redis.from_url(
         url,
         decode_responses=True,
-        encoding_errors="replace",
+        encoding_errors="surrogateescape",  # what a stranger wrote comes back byte for byte
         socket_timeout=BLOCK_MS / 1000 + 4,
         socket_connect_timeout=5,
         health_check_interval=15,

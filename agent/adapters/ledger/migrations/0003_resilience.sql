@@ -66,3 +66,17 @@ comment on column jobs.place is 'How far the job has come: it goes on from here 
 
 alter table dead_letters add column settled_as text check (settled_as in ('replayed', 'discarded'));
 create index dead_letters_by_run on dead_letters (run_id);
+
+-- A dead letter carries its whole story, so that it can be read when the run's own rows are gone.
+alter table dead_letters
+    add column agent text not null default '',
+    add column history text not null default '{}',
+    add column raw bytea;
+comment on column dead_letters.history is 'JSON: every attempt and call of the run''s generation, with errors, times and cost.';
+comment on column dead_letters.raw is 'The entry as it stood in the stream: names and values, each with its length before it.';
+
+alter table runs add column reopened_at timestamptz;
+comment on column runs.reopened_at is 'When an operator''s replay opened the newest generation; null for the first.';
+
+alter table jobs add column holder text;
+comment on column jobs.holder is 'The process that works on the job; another may take it over once it was not seen for a while.';

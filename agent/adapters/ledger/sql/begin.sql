@@ -1,5 +1,6 @@
 -- begin: opens attempts for a batch of deliveries; a delivery whose work has moved on, is not due, or is carried by
--- another stream entry gives no row. An entry that was published twice is thereby worked on once.
+-- another stream entry gives no row. An entry that was published twice is thereby worked on once. Answers that an
+-- earlier generation got to the same event are not paid for again.
 -- $1 runs, $2 generations, $3 seqs, $4 attempts, $5 tokens, $6 workers, $7 entries
 with asked as (
     select * from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[])
@@ -32,5 +33,5 @@ select n.token, n.deliveries, r.agent, r.agent_version, r.prompts, r.request, n.
         from events e where e.run_id = n.run_id and e.generation = n.generation) as events,
        (select array_agg(row(c.effect_hash, c.occurrence, c.answer) order by c.ended_at desc)
         from calls c
-        where c.run_id = n.run_id and c.generation = n.generation and c.seq = n.seq and c.status = 'answered') as answers
+        where c.run_id = n.run_id and c.seq = n.seq and c.status = 'answered') as answers
 from counted n join runs r on r.id = n.run_id
