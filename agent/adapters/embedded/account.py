@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.adapters.embedded.binaries import postgres_wheel
@@ -12,6 +15,8 @@ from agent.adapters.embedded.child import Account
 from agent.errors import Misconfigured
 
 NAME = "pgserver"
+ACCOUNTS = Path("/etc")
+"""Where the system keeps its users: a lock on it is the same for every installation on the machine."""
 
 
 def needed() -> Account | None:
@@ -22,13 +27,28 @@ def needed() -> Account | None:
     if os.geteuid() != 0:
         return None
     try:
-        found = postgres_wheel().ensure_user_exists(NAME)
+        with _alone():
+            found = postgres_wheel().ensure_user_exists(NAME)
     except (OSError, subprocess.CalledProcessError) as error:
         raise Misconfigured(
             f"PostgreSQL does not run as root, and its user {NAME!r} cannot be made; "
             "run as an ordinary user, or set CUELIGHT_DATABASE_URL"
         ) from error
     return Account(found.pw_uid, found.pw_gid)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time, whichever environment it runs from.
+
+    Two that made the user side by side gave it two numbers, and one of them was left with the number that was lost.
+    """
+    directory = os.open(ACCOUNTS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def give(directory: Path, account: Account) -> None:
