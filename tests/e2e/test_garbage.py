@@ -49,7 +49,7 @@ async def test_garbage_in_a_stream_ends_in_dead_letters_with_its_bytes_and_the_l
         await until(lambda: all_buried(it, len(thrown)))
         letters = PostgresLetters(it.pool)
         for name, fields in thrown.items():
-            told = await letters.letter(f"{route}/{ids[name]}")
+            told = await letters.letter(f"{route}/{ids[name]!s}")
             assert told is not None, name
             assert (told.letter.kind, told.raw) == ("unreadable", wire(fields)), name
             assert len(told.body) + len(told.letter.reason) < 20_000, name

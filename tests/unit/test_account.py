@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from agent.adapters.embedded import account
+from agent.adapters.embedded.child import Account
 
 
 def _taken(directory: Path) -> bool:
@@ -33,6 +34,6 @@ def test_the_user_is_made_by_one_process_at_a_time(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(account, "ACCOUNTS", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(account, "postgres_wheel", lambda: SimpleNamespace(ensure_user_exists=make))
-    assert account.needed() == account.Account(7, 8)
+    assert account.needed() == Account(7, 8)
     assert made == [True]
     assert not _taken(tmp_path), "nobody is kept waiting afterwards"
