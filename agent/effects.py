@@ -5,6 +5,7 @@ An effect's canonical form (`canonical`) is what is recorded and hashed: same qu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -99,3 +100,17 @@ class Ask(Protocol):
 
 
 AnyEffect = Effect[Any]
+
+
+KINDS: Mapping[str, type[AnyEffect]] = {kind.type: kind for kind in (Search, CallModel)}
+"""Every effect that there is, by its type."""
+
+
+def read_effect(canonical: bytes | str) -> AnyEffect:
+    """The effect whose canonical form this is; it has the same hash. Raises `ValueError` if it is none of ours."""
+    said = orjson.loads(canonical)
+    try:
+        kind = KINDS[said.pop("type")]
+    except KeyError as error:
+        raise ValueError(f"no effect is of type {error}") from None
+    return kind.model_validate(said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 
 import structlog
@@ -14,8 +15,10 @@ from agent.settings import Settings
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
 from workers.decide import Decider
 from workers.perform import Perform
+from workers.persistent import Persistent
 from workers.relay import Relay
-from workers.worker import Persistent, Worker
+from workers.spill import Spill
+from workers.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +55,7 @@ async def serve(
 
 def build(settings: Settings, company: Cast, engines: Connected, perform: Perform, routes: Sequence[str]) -> Worker:
     """A worker over engines that are open already."""
-    ledger = Persistent(engines.ledger)
+    ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
     types = index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values())))
     relay = Relay(
         engines.sweeps,
@@ -74,4 +77,5 @@ def build(settings: Settings, company: Cast, engines: Connected, perform: Perfor
         slots=settings.slots,
         lease_s=settings.lease_s,
         drain_s=settings.drain_s,
+        chores=[partial(ledger.keep_adopting, engines.streams)],
     )
