@@ -13,6 +13,7 @@ import orjson
 
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.migrate import require_current
+from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.model.book import OFFLINE, ModelBook
@@ -58,6 +59,7 @@ class Connected:
     streams: RedisStreams
     shelf: LedgerShelf
     instance: str
+    pauses: PostgresPauses
 
 
 class LedgerShelf:
@@ -132,7 +134,9 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
         ledger, library = PostgresLedger(pool), Library(pool)
         streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
         shelf = LedgerShelf(ledger, library)
-        yield Connected(ledger, PostgresSweeps(ledger), library, NotedStreams(streams, ledger), shelf, name)
+        yield Connected(
+            ledger, PostgresSweeps(ledger), library, NotedStreams(streams, ledger), shelf, name, PostgresPauses(pool)
+        )
         await ledger.drain()
     finally:
         await client.aclose()

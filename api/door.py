@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
 from agent.settings import Settings
@@ -75,5 +76,7 @@ class Door:
     project: str = DEFAULT_PROJECT
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = new_response_id
+    paused: Callable[[], Pause | None] = lambda: None
+    """The pause of the intake, if an operator has stopped it."""
     grace_s: float = 5.0
     """How long after a run's deadline its ending may still arrive before the waiting call gives up."""

@@ -25,6 +25,9 @@ CLIENT_GONE = 499
 NEVER_RETRY = {"x-should-retry": "false"}
 """OpenAI's clients repeat a POST after any 5xx; the run exists already and a repeat would start, and pay, another."""
 
+PAUSED_RETRY_S = "10"
+"""Pauses last longer than a hiccup; a client that is told this much tries again on its own."""
+
 _SHOWN_CHARS = 100
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -85,6 +88,13 @@ def not_found(message: str, *, code: str = "not_found", param: str | None = None
 def unavailable(message: str) -> ApiError:
     """503: nothing was done; the same request may succeed in a second."""
     return ApiError(503, message, code="unavailable", headers={"retry-after": "1"})
+
+
+def paused(reason: str) -> ApiError:
+    """503: an operator has stopped the intake of new requests; nothing was done."""
+    why = f": {shown(reason)}" if reason else ""
+    message = f"The operator of this service has paused new requests{why}. Those that were accepted go on."
+    return ApiError(503, message, code="intake_paused", headers={"retry-after": PAUSED_RETRY_S})
 
 
 def internal() -> ApiError:

@@ -17,7 +17,7 @@ from agent.request import Request as AskedRequest
 from api.admission import Admitted, admit
 from api.body import read_json
 from api.door import AgentCard, Door
-from api.errors import CLIENT_GONE, NEVER_RETRY, ApiError, internal, json_reply, not_found, unknown, unsupported
+from api.errors import CLIENT_GONE, NEVER_RETRY, ApiError, internal, json_reply, not_found, paused, unknown, unsupported
 from api.projection import project
 from api.trace import traceparent_of
 from api.waiting import Waiters, unless_gone
@@ -44,6 +44,8 @@ class Responses:
             raise unsupported("Idempotency-Key", "the header Idempotency-Key")
         body = await read_json(request, self._door.settings.max_body_bytes)
         new = self._new(admit(body, self._door), traceparent_of(request))
+        if pause := self._door.paused():
+            raise paused(pause.reason)
         with structlog.contextvars.bound_contextvars(run=new.id):
             await self._door.ledger.open(new)
             view = await unless_gone(self._ending(new), request.receive)

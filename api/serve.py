@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from agent.errors import Misconfigured
+from agent.pauses import PauseWatch
 from agent.settings import Settings
 from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
@@ -27,7 +28,10 @@ async def serve(
     """Answer until `stop`; `ready` is told the URL once requests are answered. Raises `Misconfigured`."""
     refuse_open_network(settings)
     company = cast(settings)
-    async with connected(settings, database_url, redis_url) as engines:
+    async with (
+        connected(settings, database_url, redis_url) as engines,
+        PauseWatch(engines.pauses).running() as pauses,
+    ):
         await archive_prompts(company.book, company.agents, engines.ledger)
         listener = _bind(settings.host, settings.port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -42,6 +46,7 @@ async def serve(
             settings=settings,
             base_url=(settings.public_url or url).rstrip("/"),
             offline=company.offline,
+            paused=pauses.intake,
         )
         await _listen(door, listener, stop, lambda: ready(url))
 

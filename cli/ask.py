@@ -15,6 +15,7 @@ from agent.adapters.ledger.story import RunStory, story
 from agent.definition import BoundAgent
 from agent.errors import Transient
 from agent.events import AnswerAccepted, AnswerDrafted, Citation, DraftRejected, Event, PassagesFound, RunFailed
+from agent.pauses import INTAKE
 from agent.ports import DEFAULT_PROJECT, NewRun
 from agent.request import Message, Request
 from agent.settings import Settings
@@ -65,6 +66,9 @@ async def _ask(
     settings: Settings, urls: tuple[str, str], company: Cast, bound: BoundAgent, question: str
 ) -> Event | None:
     async with connected(settings, *urls) as engines:
+        for pause in await engines.pauses.pauses():
+            if pause.scope == INTAKE:
+                leave(Exit.REFUSED, f"the intake is paused by {plain(pause.by)}; see `cuelight pauses`")
         await archive_prompts(company.book, company.agents, engines.ledger)
         new = _new(settings, bound, question)
         await engines.ledger.open(new)

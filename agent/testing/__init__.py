@@ -4,6 +4,7 @@ from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
+from agent.testing.pauses import MemoryPauses
 from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
@@ -18,6 +19,7 @@ __all__ = [
     "HeldClock",
     "MemoryLedger",
     "MemoryLetters",
+    "MemoryPauses",
     "MemoryStreams",
     "RunRow",
     "Script",

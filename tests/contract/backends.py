@@ -10,8 +10,19 @@ from typing import Protocol
 
 from agent.envelope import Envelope
 from agent.letters import Letters
+from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
-from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, MemoryLedger, MemoryLetters, MemoryStreams, WorkRow
+from agent.testing import (
+    AttemptRow,
+    AuditRow,
+    CallRow,
+    DeadLetter,
+    MemoryLedger,
+    MemoryLetters,
+    MemoryPauses,
+    MemoryStreams,
+    WorkRow,
+)
 
 
 class LedgerUnderTest(Ledger, Protocol):
@@ -42,6 +53,8 @@ class Store(Protocol):
     async def dead_letters(self) -> list[DeadLetter]: ...
     @property
     def letters(self) -> Letters: ...
+    @property
+    def pauses(self) -> Pauses: ...
     async def audit(self) -> list[AuditRow]: ...
     async def purge(self, run: str) -> None:
         """Mark a run as one whose text was removed."""
@@ -78,6 +91,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
         self.letters = MemoryLetters(self.ledger)
+        self.pauses = MemoryPauses(self.ledger)
 
     async def audit(self) -> list[AuditRow]:
         return self.ledger.audit

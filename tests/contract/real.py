@@ -13,6 +13,7 @@ from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.connect import Pool, connect
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
+from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
@@ -43,6 +44,7 @@ class RealStore:
         self.pool = pool
         self.ledger = PostgresLedger(pool)
         self.letters = PostgresLetters(pool)
+        self.pauses = PostgresPauses(pool)
 
     async def audit(self) -> list[AuditRow]:
         rows = await self.pool.fetch("select actor, action, subject from audit order by at")

@@ -1,0 +1,39 @@
+"""What the ledger tells an operator at a glance: the backlog of the routes, and lists of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from agent.adapters.ledger.connect import Pool
+from agent.adapters.ledger.errors import reached
+from agent.adapters.ledger.queries import sql
+from agent.inspection import Backlog, RunFilter, RunLine
+
+NAMES = [field.name for field in fields(RunLine)]
+
+
+class LedgerLook:
+    """Every method raises `Transient` if the store cannot be reached."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """The open work by route; a route without any is not in it."""
+        with reached():
+            rows = await self._pool.fetch(sql("backlog"))
+        return {row["route"]: Backlog(**row) for row in rows}
+
+    async def seen(self) -> Mapping[str, float]:
+        """Seconds since each process last said that it lives."""
+        with reached():
+            rows = await self._pool.fetch(sql("seen"))
+        return {row["id"]: row["seen_s"] for row in rows}
+
+    async def runs(self, chosen: RunFilter, most: int, before: str | None = None) -> Sequence[RunLine]:
+        """At most `most` runs, the newest first, that were opened before the run with the id `before`."""
+        what = (chosen.status, chosen.agent, chosen.route, chosen.error_class)
+        with reached():
+            rows = await self._pool.fetch(sql("runs"), *what, chosen.older_than_s, chosen.younger_than_s, before, most)
+        return [RunLine(**{name: row[name] for name in NAMES}) for row in rows]

@@ -1,0 +1,37 @@
+"""Pauses in PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from agent.adapters.ledger.connect import Pool
+from agent.adapters.ledger.errors import reached
+from agent.adapters.ledger.queries import sql
+from agent.envelope import scrub
+from agent.pauses import Pause
+
+
+class PostgresPauses:
+    """See `agent.pauses.Pauses`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def pauses(self) -> Sequence[Pause]:
+        with reached():
+            return [Pause(**row) for row in await self._pool.fetch(sql("pauses"))]
+
+    async def pause(self, scope: str, reason: str, by: str, /) -> bool:
+        with reached():
+            row = await self._pool.fetchrow(sql("pause"), scope, scrub(reason), scrub(by), _audit())
+        return row is not None
+
+    async def resume(self, scope: str, by: str, /) -> bool:
+        with reached():
+            row = await self._pool.fetchrow(sql("resume"), scope, scrub(by), _audit())
+        return row is not None
+
+
+def _audit() -> str:
+    return f"audit_{os.urandom(16).hex()}"

@@ -1,0 +1,2 @@
+-- pauses: what an operator has stopped.
+select scope, reason, by, at from pauses order by at, scope
