@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install up test check lint types layers clean
+.PHONY: install up test check chaos lint types layers clean
 
 install: .venv/.installed
 
@@ -15,6 +15,14 @@ up: install
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Real processes, real engines, faults drawn from a seed, and an auditor that knows none of our code. See tests/chaos/.
+SEED ?= 1
+MINUTES ?= 20
+RATE ?= 30
+OUT ?= chaos-report
+chaos: install
+	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --rate $(RATE) --out $(OUT)
 
 check: install
 	$(BIN)/ruff format --check .

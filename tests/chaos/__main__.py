@@ -1,0 +1,63 @@
+"""`python -m tests.chaos --seed 1 --minutes 20 --rate 30`: make a run, judge it, report. Exit code 1 on a violation."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from tests.chaos import machine, report
+from tests.chaos.evidence import Evidence
+from tests.chaos.faults import TABLE
+from tests.chaos.invariants import audit
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--rate", type=float, default=30.0, help="requests a second")
+    parser.add_argument("--faults", default="", help=f"comma-separated, of: {', '.join(TABLE)}; all by default")
+    parser.add_argument("--quiet-seconds", type=float, default=90.0, help="at most, until every run has ended")
+    parser.add_argument("--out", type=Path, default=Path("chaos-report"), help="what was seen, and the report")
+    parser.add_argument("--audit-only", action="store_true", help="judge again what stands in --out")
+    parser.add_argument("--untimed", action="store_true", help="a slow machine: times are told and not judged")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    if not given.audit_only:
+        kinds = [name for name in given.faults.split(",") if name]
+        if unknown := set(kinds) - set(TABLE):
+            sys.exit(f"there is no fault {sorted(unknown)[0]!r}; there are {', '.join(TABLE)}")
+        shutil.rmtree(given.out, ignore_errors=True)
+        order = machine.Order(given.seed, given.minutes * 60, given.rate, kinds, given.quiet_seconds)
+        _make(order, given.out)
+    evidence = Evidence.load(given.out)
+    findings = audit(evidence, timed=not given.untimed)
+    told = report.figures(evidence, findings)
+    report.write(given.out, told, findings)
+    sys.stdout.write(report.page(told, findings))
+    return 1 if findings or told["troubles"] else 0
+
+
+def _make(order: machine.Order, out: Path) -> None:
+    home = Path(tempfile.mkdtemp(prefix="cuelight-chaos-"))
+    home.chmod(0o755)  # PostgreSQL may run as another user
+    try:
+        uvloop.run(machine.run(order, home, out))
+    finally:
+        logs = out / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in (*home.glob("*.log"), *home.glob("ledger/*.log")):
+            shutil.copy(log, logs)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

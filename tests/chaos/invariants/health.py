@@ -1,0 +1,92 @@
+"""I10 to I12: after quiet time nothing is left to see to, and after every fault it took not long."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from tests.chaos.evidence import Evidence, Finding, Row
+
+RECOVERY_S = 10.0
+"""From the end of a fault until runs end again; what clients notice."""
+TAKE_OVER_S = 5.0
+"""From the death of a worker until another has begun its work, for 99 of 100."""
+MORE_BYTES = 8_000_000
+MORE_KEYS = 40
+
+
+def i10_doctor_is_content(evidence: Evidence) -> Iterator[Finding]:
+    """`cuelight doctor` finds nothing once all is quiet."""
+    for visit in evidence.doctor:
+        if visit["code"] != 0:
+            yield Finding("I10", f"doctor (exit code {visit['code']}): {visit['said'][-600:]}")
+
+
+def recoveries(evidence: Evidence) -> list[tuple[Row, float]]:
+    """Every fault with the seconds from its end until the next run ended; those at the load's end are left out."""
+    ends = sorted(run["ended"] for run in evidence.runs if run["ended"] is not None)
+    until = evidence.span[0]["load_until"] if evidence.span else float("inf")
+    found = []
+    for fault in evidence.faults:
+        place = bisect_right(ends, fault["ended"])
+        if fault["ended"] < until - RECOVERY_S:
+            found.append((fault, ends[place] - fault["ended"] if place < len(ends) else float("inf")))
+    return found
+
+
+def stalls(evidence: Evidence) -> list[float]:
+    """The times, in seconds, between a run's ending and the next one, while there was load; the longest first."""
+    if not evidence.span:
+        return []
+    began, until = evidence.span[0]["began"], evidence.span[0]["load_until"]
+    ends = sorted(run["ended"] for run in evidence.runs if run["ended"] and began <= run["ended"] <= until)
+    return sorted((later - earlier for earlier, later in pairwise(ends)), reverse=True)
+
+
+def take_overs(evidence: Evidence) -> list[float]:
+    """Seconds from a worker's SIGKILL until each piece of its work was begun by another."""
+    later: dict[tuple[str, int, int], list[float]] = {}
+    for row in evidence.attempts:
+        later.setdefault((row["run"], row["generation"], row["seq"]), []).append(row["began"])
+    found = []
+    for fault in evidence.faults:
+        if fault["kind"] != "kill_worker" or "pid" not in fault["told"]:
+            continue
+        for row in evidence.attempts:
+            theirs = f":{fault['told']['pid']}:" in row["worker"]
+            if theirs and row["outcome"] is None and row["began"] <= fault["began"]:
+                places = later[row["run"], row["generation"], row["seq"]]
+                found += [min((at for at in places if at > fault["began"]), default=float("nan")) - fault["began"]]
+    return [seconds for seconds in found if seconds == seconds]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of them (0 to 1) do not exceed; 0 of none."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else 0.0
+
+
+def i11_recovers_in_time(evidence: Evidence) -> Iterator[Finding]:
+    """Runs end again soon after every fault. A fault that another one overlaps is measured from the last one's end."""
+    for fault, seconds in recoveries(evidence):
+        over = fault["ended"] + seconds
+        busy_s = evidence.overlap_s(fault["ended"], min(over, 1e12), "redis", "ledger", "model")
+        if seconds - busy_s > RECOVERY_S:
+            yield Finding("I11", f"{seconds:.1f} s from the end of {fault['kind']} until a run ended")
+
+
+def i12_back_to_baseline(evidence: Evidence) -> Iterator[Finding]:
+    """Streams and pending lists are empty, and Redis is as small as before but for the feed."""
+    sizes = {row["when"]: row for row in evidence.sizes}
+    if not {"before", "after"} <= sizes.keys():
+        return
+    before, after = sizes["before"], sizes["after"]
+    for name, stream in after["streams"].items():
+        if stream["length"] or stream["pending"]:
+            yield Finding("I12", f"stream {name} has {stream['length']} entries, {stream['pending']} pending")
+    more = after["used_bytes"] - after["feed_bytes"] - before["used_bytes"]
+    if more > MORE_BYTES:
+        yield Finding("I12", f"Redis holds {more} bytes more than before, without the feed")
+    if after["key_count"] - before["key_count"] > MORE_KEYS:
+        yield Finding("I12", f"there are {after['key_count']} keys, and {before['key_count']} before")

@@ -1,0 +1,219 @@
+"""The auditor finds nothing in a sound run, and finds each planted violation, and only that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.evidence import Evidence
+from tests.chaos.invariants import INVARIANTS, audit
+from tests.chaos.specimen import FAILED, asked, attempt, call, fault, marker, reply, sound
+
+Plant = Callable[[Evidence], None]
+
+
+def test_a_sound_run_breaks_nothing() -> None:
+    assert audit(sound()) == []
+
+
+def never_ended(evidence: Evidence) -> None:
+    evidence.runs[0]["ended"] = None
+
+
+def ended_too_late(evidence: Evidence) -> None:
+    evidence.runs[0]["deadline"] = evidence.runs[0]["ended"] - 6
+
+
+def lost_with_its_ledger(evidence: Evidence) -> None:
+    evidence.runs = evidence.runs[1:]
+
+
+def work_left_over(evidence: Evidence) -> None:
+    evidence.work.append({"run": "resp_a", "generation": 1, "seq": 3})
+
+
+def ended_twice(evidence: Evidence) -> None:
+    evidence.events[1]["type"] = "answer.accepted"
+    evidence.events[2]["type"] = "run.failed"
+
+
+def two_readers_two_answers(evidence: Evidence) -> None:
+    evidence.replies.append(reply("resp_a", 50, output=[{"content": [{"text": "SEEN-OK-1x1-END, or not"}]}]))
+
+
+def seen_under_way_after_the_end(evidence: Evidence) -> None:
+    evidence.replies.append(reply("resp_a", 50, status="in_progress", output=[]))
+
+
+def a_hole_in_the_story(evidence: Evidence) -> None:
+    moved = evidence.events[2] | {"seq": 4}
+    evidence.events[2] = moved
+    evidence.caught_up[2]["id"] = evidence.feed[2]["fields"]["id"] = "resp_a/1/4"
+    evidence.feed[2]["fields"]["seq"] = "4"
+
+
+def other_bytes_on_the_second_reading(evidence: Evidence) -> None:
+    evidence.replies.append(reply("resp_a", 50, usage={"input_tokens": 1}))
+
+
+def a_rejected_word_in_a_reply(evidence: Evidence) -> None:
+    evidence.replies.append({**reply("resp_a", 50), "status": 500, "body": "it said REJECT-ME-1x9-END"})
+
+
+def a_word_in_the_feed(evidence: Evidence) -> None:
+    evidence.feed[1]["fields"]["draft"] = "SEEN-OK-1x1-END"
+
+
+def the_words_of_another_run(evidence: Evidence) -> None:
+    evidence.model[0]["n"], evidence.model[1]["n"] = 2, 1
+
+
+def an_answer_of_nobodys(evidence: Evidence) -> None:
+    for seen in evidence.replies[:2]:
+        seen["body"] = seen["body"].replace("SEEN-OK-1x1-END", "nothing")
+
+
+def the_run_of_another_client(evidence: Evidence) -> None:
+    evidence.replies.append({**reply("resp_a", 50), "marker": marker("resp_b")})
+
+
+def paid_twice(evidence: Evidence) -> None:
+    evidence.model.append(asked("resp_a", 1.5, 9))
+    evidence.calls.append(call("resp_a", "answered"))
+
+
+def a_call_that_is_not_on_record(evidence: Evidence) -> None:
+    evidence.model.append(asked("resp_a", 1.5, 9, "server_error") | {"question": "another"})
+
+
+def a_client_that_started_two_runs(evidence: Evidence) -> None:
+    evidence.runs[1]["marker"] = marker("resp_a")
+
+
+def a_key_taken_twice(evidence: Evidence) -> None:
+    evidence.replies.append({**reply("resp_a", 50), "how": "conflict"})
+
+
+def called_after_the_end(evidence: Evidence) -> None:
+    evidence.model[0]["began"] = evidence.runs[0]["ended"] + 1.2
+
+
+def cancelled_and_then_answered(evidence: Evidence) -> None:
+    evidence.replies = [it for it in evidence.replies if it["marker"] != marker("resp_a")]
+    evidence.replies.append(reply("resp_a", 50, "cancel", status="cancelled", output=[]))
+
+
+def missing_in_the_feed(evidence: Evidence) -> None:
+    del evidence.feed[1]
+
+
+def invented_by_the_feed(evidence: Evidence) -> None:
+    evidence.feed.append({"entry": "9-9", "fields": {"id": "resp_z/1/1"}})
+
+
+def out_of_order_in_the_feed(evidence: Evidence) -> None:
+    evidence.feed[0], evidence.feed[1] = evidence.feed[1], evidence.feed[0]
+
+
+def skipped_by_the_cursor(evidence: Evidence) -> None:
+    del evidence.caught_up[0]
+
+
+def set_aside_too_early(evidence: Evidence) -> None:
+    evidence.letters[0]["attempt"] = 2
+
+
+def set_aside_after_few_deliveries(evidence: Evidence) -> None:
+    evidence.letters[0]["kind"] = "deliveries"
+    evidence.attempts.append(attempt(FAILED, 61.0, delivery=3))
+
+
+def failed_without_a_letter(evidence: Evidence) -> None:
+    evidence.letters.clear()
+
+
+def garbage_that_vanished(evidence: Evidence) -> None:
+    thrown = {"chaos:work:{generate}": "garbage-7"}
+    evidence.faults.append(fault("garbage", 30.0, strikes="redis", marks=thrown))
+
+
+def doctor_found_something(evidence: Evidence) -> None:
+    evidence.doctor[0]["code"] = 1
+
+
+def nothing_ended_for_long(evidence: Evidence) -> None:
+    evidence.faults.append(fault("kill_redis", 10.0, strikes="redis"))
+
+
+def an_entry_left_in_a_stream(evidence: Evidence) -> None:
+    evidence.sizes[1]["streams"]["generate"]["length"] = 1
+
+
+def redis_has_grown(evidence: Evidence) -> None:
+    evidence.sizes[1]["used_bytes"] += 50_000_000
+
+
+PLANTED: dict[str, tuple[Plant, ...]] = {
+    "I1": (never_ended, ended_too_late, lost_with_its_ledger, work_left_over),
+    "I2": (two_readers_two_answers, seen_under_way_after_the_end),
+    "I3": (a_hole_in_the_story, other_bytes_on_the_second_reading),
+    "I4": (
+        *(a_rejected_word_in_a_reply, a_word_in_the_feed, the_words_of_another_run, an_answer_of_nobodys),
+        the_run_of_another_client,
+    ),
+    "I5": (paid_twice, a_call_that_is_not_on_record),
+    "I6": (a_client_that_started_two_runs, a_key_taken_twice),
+    "I7": (called_after_the_end, cancelled_and_then_answered),
+    "I8": (missing_in_the_feed, invented_by_the_feed, out_of_order_in_the_feed, skipped_by_the_cursor),
+    "I9": (set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
+    "I10": (doctor_found_something,),
+    "I11": (nothing_ended_for_long,),
+    "I12": (an_entry_left_in_a_stream, redis_has_grown),
+}
+
+
+@pytest.mark.parametrize(
+    ("invariant", "plant"),
+    [pytest.param(name, plant, id=f"{name}-{plant.__name__}") for name, plants in PLANTED.items() for plant in plants],
+)
+def test_a_planted_violation_is_found_and_nothing_else(invariant: str, plant: Plant) -> None:
+    evidence = sound()
+    plant(evidence)
+    assert {finding.invariant for finding in audit(evidence)} == {invariant}
+
+
+def test_two_endings_of_a_generation_are_found_also_as_events_after_the_end() -> None:
+    evidence = sound()
+    ended_twice(evidence)
+    assert {finding.invariant for finding in audit(evidence)} == {"I2", "I3"}
+
+
+def test_every_invariant_has_a_planted_violation() -> None:
+    assert PLANTED.keys() == INVARIANTS.keys()
+
+
+def test_a_repeated_call_that_is_on_record_as_unknown_is_explained_and_counted() -> None:
+    evidence = sound()
+    evidence.model.append(asked("resp_a", 1.5, 9))
+    evidence.calls.append(call("resp_a", "unknown"))
+    findings = audit(evidence)
+    assert findings == []
+    assert report.figures(evidence, findings)["calls"]["repaid_explained"] == 1
+
+
+def test_an_event_that_redis_lost_is_not_missed_in_the_feed() -> None:
+    evidence = sound()
+    evidence.faults.append(fault("flushall", evidence.events[1]["at"], strikes="redis", loses=True))
+    missing_in_the_feed(evidence)
+    assert [finding for finding in audit(evidence) if finding.invariant == "I8"] == []
+
+
+def test_the_report_counts_what_was_lost_and_names_the_run() -> None:
+    evidence = sound()
+    never_ended(evidence)
+    findings = audit(evidence)
+    told = report.figures(evidence, findings)
+    assert told["lost"] == 1
+    assert "resp_a" in report.page(told, findings)
