@@ -5,8 +5,14 @@ from __future__ import annotations
 import socket
 import sys
 
+from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.connect import connect as connect_ledger
+from agent.adapters.ledger.errors import AWAY
+from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.streams.client import connect
 from agent.adapters.streams.keys import Keys
+from agent.errors import Transient
+from agent.pauses import ROUTE
 from agent.settings import Settings, load
 from agent.wiring import cast
 from cli import loop
@@ -14,6 +20,25 @@ from cli.find import attached
 
 QUIET_MS = 15_000
 """A worker looks into its streams every second or so; one that was silent for so long hangs or is cut off."""
+
+
+async def paused(database_url: str) -> bool:
+    """Has an operator paused a route? Its workers are silent then, and not to be killed for it."""
+    try:
+        pool = await connect_ledger(database_url, most=1)
+    except AWAY:
+        return False
+    try:
+        return any(pause.scope.startswith(ROUTE) for pause in await PostgresPauses(pool).pauses())
+    except Transient:
+        return False
+    finally:
+        await pool.close()
+
+
+async def lives(settings: Settings, urls: EngineUrls) -> bool:
+    """Does a worker of this machine read, or is it kept from reading?"""
+    return await reads(settings, urls.redis_url) or await paused(urls.database_url)
 
 
 async def reads(settings: Settings, redis_url: str) -> bool:
@@ -33,7 +58,7 @@ def main() -> None:
     """Exit code 0 if it has, else 1."""
     settings = load()
     urls = attached(settings)
-    sys.exit(0 if urls is not None and loop.run(reads(settings, urls.redis_url)) else 1)
+    sys.exit(0 if urls is not None and loop.run(lives(settings, urls)) else 1)
 
 
 if __name__ == "__main__":

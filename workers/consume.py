@@ -15,9 +15,12 @@ log = structlog.get_logger(__name__)
 AWAY_S = 0.5
 """How long to leave a transport alone that does not answer."""
 
+PAUSED_S = 0.1
+"""How long to wait before asking again whether the route is still paused."""
+
 
 class Consumer:
-    """Runs `handle` for the entries of one route, at most `slots` at once."""
+    """Runs `handle` for the entries of one route, at most `slots` at once; takes none while the route is `paused`."""
 
     def __init__(
         self,
@@ -28,7 +31,9 @@ class Consumer:
         *,
         slots: int,
         lease_s: float,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._paused = paused
         self._reader = reader
         self._handle = handle
         self._ledger = ledger
@@ -44,6 +49,9 @@ class Consumer:
         while not (stop.is_set() or self.joined.is_set()):
             await self._until_away(self._join)
         while not stop.is_set():
+            if self._paused():
+                await _wait(stop, PAUSED_S)
+                continue
             free = self._slots - len(self._held)
             if free <= 0:
                 await self._a_free_slot(stop)
@@ -56,7 +64,7 @@ class Consumer:
             if self._held:
                 await self._until_away(lambda: self._reader.hold(list(self._held)))
             free = self._slots - len(self._held)
-            if free > 0 and not stop.is_set():
+            if free > 0 and not stop.is_set() and not self._paused():
                 await self._until_away(lambda free=free: self._start(self._reader.inherited(free, self._lease_s)))  # type: ignore[misc]
             await _wait(done, self._lease_s / 3)
 

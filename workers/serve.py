@@ -11,6 +11,7 @@ import structlog
 
 from agent.envelope import index
 from agent.errors import Misconfigured
+from agent.pauses import PauseWatch
 from agent.settings import Settings
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
 from workers.decide import Decider
@@ -39,12 +40,12 @@ async def serve(
     unknown = sorted(set(routes) - set(company.routes))
     if unknown:
         raise Misconfigured(f"there is no route {unknown[0]!r}; the agents have {', '.join(company.routes)}")
-    async with connected(settings, database_url, redis_url) as engines:
+    async with connected(settings, database_url, redis_url) as engines, PauseWatch(engines.pauses).running() as pauses:
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
             perform = Perform(models, search.search)
-            worker = build(settings, company, engines, perform, routes or company.routes)
+            worker = build(settings, company, engines, perform, routes or company.routes, _asks(pauses))
             log.info("worker_started", routes=list(routes or company.routes), worker=engines.instance)
             await worker.run(stop, ready)
             log.info("worker_stopped", worker=engines.instance)
@@ -53,7 +54,14 @@ async def serve(
             search.close()
 
 
-def build(settings: Settings, company: Cast, engines: Connected, perform: Perform, routes: Sequence[str]) -> Worker:
+def build(
+    settings: Settings,
+    company: Cast,
+    engines: Connected,
+    perform: Perform,
+    routes: Sequence[str],
+    paused: Callable[[str], bool] = lambda route: False,
+) -> Worker:
     """A worker over engines that are open already."""
     ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
     types = index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values())))
@@ -78,4 +86,9 @@ def build(settings: Settings, company: Cast, engines: Connected, perform: Perfor
         lease_s=settings.lease_s,
         drain_s=settings.drain_s,
         chores=[partial(ledger.keep_adopting, engines.streams)],
+        paused=paused,
     )
+
+
+def _asks(pauses: PauseWatch) -> Callable[[str], bool]:
+    return lambda route: pauses.route(route) is not None

@@ -21,7 +21,8 @@ Chore = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Worker:
-    """Consumes the given routes until `stop` is set, then drains for at most `drain_s`."""
+    """Consumes the given routes, but for those that are `paused`, until `stop` is set, then drains for at most
+    `drain_s`."""
 
     def __init__(
         self,
@@ -35,13 +36,23 @@ class Worker:
         lease_s: float,
         drain_s: float,
         chores: Sequence[Chore] = (),
+        paused: Callable[[str], bool] = lambda route: False,
     ) -> None:
         self._chores = chores
         self._relay = relay
         self._drain_s = drain_s
         deliver = partial(handle, decide=decider, ledger=ledger, streams=streams)
         self._consumers = [
-            Consumer(streams.reader(route), deliver, ledger, streams, slots=slots, lease_s=lease_s) for route in routes
+            Consumer(
+                streams.reader(route),
+                deliver,
+                ledger,
+                streams,
+                slots=slots,
+                lease_s=lease_s,
+                paused=partial(paused, route),
+            )
+            for route in routes
         ]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
