@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from agent.adapters.ledger.connect import connect as connect_ledger
+from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
@@ -128,10 +129,10 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
     await probe_database(database_url)
     await probe_redis(redis_url)
     await require_current(database_url)
-    pool = await connect_ledger(database_url)
+    pool, hot = await connect_ledger(database_url), await connect_hot(database_url)
     client = connect_streams(redis_url)
     try:
-        ledger, library = PostgresLedger(pool), Library(pool)
+        ledger, library = PostgresLedger(pool, hot), Library(pool)
         streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
         shelf = LedgerShelf(ledger, library)
         yield Connected(
@@ -140,6 +141,7 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
         await ledger.drain()
     finally:
         await client.aclose()
+        await hot.close()
         await pool.close()
 
 

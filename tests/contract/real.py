@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
-from agent.adapters.ledger.connect import Pool, connect
+from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
@@ -40,9 +40,9 @@ async def migrated_template(urls: EngineUrls) -> str:
 class RealStore:
     """PostgreSQL. Time passes for it by moving every time stamp of open work back."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, hot: Pool) -> None:
         self.pool = pool
-        self.ledger = PostgresLedger(pool)
+        self.ledger = PostgresLedger(pool, hot)
         self.letters = PostgresLetters(pool)
         self.pauses = PostgresPauses(pool)
 
@@ -56,11 +56,8 @@ class RealStore:
     @classmethod
     @asynccontextmanager
     async def connected(cls, url: str) -> AsyncIterator[RealStore]:
-        pool = await connect(url)
-        try:
-            yield cls(pool)
-        finally:
-            await pool.close()
+        async with await connect(url) as pool, await connect_hot(url) as hot:
+            yield cls(pool, hot)
 
     async def advance(self, seconds: float) -> None:
         await self.pool.execute(

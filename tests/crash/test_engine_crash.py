@@ -14,7 +14,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from agent.adapters.embedded import Engines
-from agent.adapters.ledger.connect import Pool, connect
+from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.errors import Transient
@@ -36,20 +36,21 @@ INVARIANTS = {
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Pool]:
-    pool = await connect(url)
+async def connected(url: str) -> AsyncIterator[tuple[Pool, Pool]]:
+    pool, hot = await connect(url), await connect_hot(url)
     try:
-        yield pool
+        yield pool, hot
     finally:
         pool.terminate()
+        hot.terminate()
 
 
 async def test_a_database_killed_in_the_middle_of_group_commits_keeps_each_write_whole(data_dir: Path) -> None:
     told: set[str] = set()
     with Engines(data_dir) as engines:
         await migrate(engines.urls.database_url)
-        async with connected(engines.urls.database_url) as pool:
-            ledger = PostgresLedger(pool)
+        async with connected(engines.urls.database_url) as (pool, hot):
+            ledger = PostgresLedger(pool, hot)
             lanes = [asyncio.create_task(_keep_working(ledger, told)) for _ in range(16)]
 
             async def enough() -> bool:
@@ -59,7 +60,7 @@ async def test_a_database_killed_in_the_middle_of_group_commits_keeps_each_write
             os.kill(engines.pids["PostgreSQL"], signal.SIGKILL)
             await asyncio.gather(*lanes)
     with Engines(data_dir) as engines:
-        async with connected(engines.urls.database_url) as pool:
+        async with connected(engines.urls.database_url) as (pool, _):
             broken = {name: await pool.fetch(query) for name, query in INVARIANTS.items()}
             assert {name: rows for name, rows in broken.items() if rows} == {}
             kept = {row["id"] for row in await pool.fetch("select id from runs where ended_at is not null")}

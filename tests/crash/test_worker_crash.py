@@ -96,7 +96,7 @@ async def test_a_call_that_was_in_flight_when_its_worker_was_killed_is_shown_as_
 @pytest.mark.parametrize(
     ("death", "unknown"),
     [
-        (Death("ask_twice", "record", "after", nth=2), 0),
+        (Death("ask_twice", "record", "after"), 0),
         (Death("ask_twice", "intend", "after", nth=2), 1),
     ],
     ids=["recorded", "intended"],

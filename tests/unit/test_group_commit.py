@@ -72,20 +72,14 @@ async def test_a_caller_that_left_does_not_hold_up_the_others() -> None:
     assert await staying == 8
 
 
-async def test_what_may_wait_travels_with_the_next_item() -> None:
+async def test_draining_waits_for_what_is_being_written() -> None:
     store = Store()
     group = GroupCommit(store)
-    group.later(2, within_s=3600)
-    assert await group.submit(4) == 8
-    assert store.batches == [[2, 4]]
-
-
-async def test_draining_writes_what_was_waiting() -> None:
-    store = Store()
-    group = GroupCommit(store)
-    group.later(2, within_s=3600)
+    writing = asyncio.create_task(group.submit(2))
+    await asyncio.sleep(0)
     await group.drain()
     assert store.batches == [[2]]
+    assert await writing == 4
 
 
 async def test_an_error_of_our_own_reaches_its_callers() -> None:

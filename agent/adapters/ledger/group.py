@@ -38,21 +38,12 @@ class GroupCommit(Generic[T, R]):
         self._start()
         return await future
 
-    def later(self, item: T, within_s: float = 0.2) -> None:
-        """Have an item written with whatever comes next, or by itself after `within_s`; nobody waits for it."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._waiting.append((item, 0, future))
-        loop.call_later(within_s, self._start)
-
     def _start(self) -> None:
-        if self._waiting and self._flusher is None:
+        if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
 
     async def drain(self) -> None:
         """Wait until nothing is waiting."""
-        self._start()
         while self._flusher is not None:
             await asyncio.shield(self._flusher)
 

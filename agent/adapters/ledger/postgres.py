@@ -11,6 +11,7 @@ from agent.adapters.ledger.beginning import Beginner, Opened
 from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.group import GroupCommit
+from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import Settlement
 from agent.adapters.ledger.writing import Garbage, Opening, Published, Record, Write, Writer
@@ -24,16 +25,22 @@ from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, Unreada
 class PostgresLedger:
     """See `agent.ports.Ledger` and `agent.ports.Shelf` for the promises; passages are the library's."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, hot: Pool | None = None) -> None:
+        """`hot`, of `connect_hot`, is for what every hop writes; without it, `pool` is, and plans are not pinned."""
         self.pool = pool
-        self._writes: GroupCommit[Write, bool] = GroupCommit(Writer(pool))
-        self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(pool))
+        hot = hot or pool
+        self._writes: GroupCommit[Write, bool] = GroupCommit(Writer(hot))
+        self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(hot))
+        self._marks = Marks(self.published)
 
     async def open(self, new: NewRun, /) -> None:
         await self._writes.submit(Opening(new), len(new.request) + len(new.first.data))
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
-        return await self._begins.submit((os.urandom(16).hex(), delivery))
+        begun = await self._begins.submit((os.urandom(16).hex(), delivery))
+        if begun is not None:
+            self._marks.begun(delivery.pointer)
+        return begun
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
         await self._writes.submit(Record(begun, (call,)), len(call.effect.canonical()))
@@ -61,8 +68,8 @@ class PostgresLedger:
         await self._writes.submit(Published(tuple(entries.items())))
 
     def published_later(self, pointer: Pointer, entry: str) -> None:
-        """As `published`, with the next transaction; nobody waits for it."""
-        self._writes.later(Published(((pointer, entry),)))
+        """As `published`, within a moment, and unless the work is begun here until then; nobody waits for it."""
+        self._marks.add(pointer, entry)
 
     async def view(self, run: str, project: str, /) -> RunView | None:
         row = await self._one("view", run, project)
@@ -91,6 +98,7 @@ class PostgresLedger:
 
     async def drain(self) -> None:
         """Wait until everything that was submitted has been written, or has failed."""
+        await self._marks.drain()
         await self._writes.drain()
 
     async def _one(self, name: str, *values: Any) -> Any:

@@ -1,6 +1,7 @@
 -- begin: opens attempts for a batch of deliveries; a delivery whose work has moved on, is not due, or is carried by
 -- another stream entry gives no row. An entry that was published twice is thereby worked on once. Answers that an
--- earlier generation got to the same event are not paid for again.
+-- earlier generation got to the same event are not paid for again. What it writes is not waited for on the disk: a crash
+-- of the server may lose it, nothing else can.
 -- $1 runs, $2 generations, $3 seqs, $4 attempts, $5 tokens, $6 workers, $7 entries
 with asked as (
     select * from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[])
@@ -28,6 +29,7 @@ with asked as (
 )
 select n.token, n.deliveries, r.agent, r.agent_version, r.prompts, r.request, n.deadline, r.trace,
        extract(epoch from n.deadline - clock_timestamp())::float8 as remaining_s,
+       set_config('synchronous_commit', 'off', true) as durability,
        (select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) from calls c where c.run_id = n.run_id) as spent_usd,
        (select array_agg(row(e.seq, e.type, e.version, e.data, e.agent, e.prompt, e.trace, e.at) order by e.seq)
         from events e where e.run_id = n.run_id and e.generation = n.generation) as events,
