@@ -62,6 +62,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """A route where work waits and none was begun for a while: how much, since when, and a few of the runs."""
+
+    route: str
+    count: int
+    oldest_s: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A stream entry as it is. Bytes that are no UTF-8 stand as lone surrogates (`surrogateescape`)."""
 

@@ -60,13 +60,13 @@ class PauseWatch:
         self._sleep = sleep
         self._known: Mapping[str, Pause] = {}
 
-    def intake(self) -> Pause | None:
-        """The pause of the intake, or None."""
-        return self._known.get(INTAKE)
+    def paused(self) -> Mapping[str, Pause]:
+        """What is stopped, by its scope."""
+        return self._known
 
-    def route(self, name: str) -> Pause | None:
-        """The pause of a route, or None."""
-        return self._known.get(of_route(name))
+    def route(self, name: str) -> bool:
+        """Whether a route is paused."""
+        return of_route(name) in self._known
 
     async def look(self) -> None:
         """Read the pauses now. Raises `Transient`."""

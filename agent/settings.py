@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     sweep_s: float = Field(0.5, gt=0)
     look_s: float = Field(5.0, gt=0)
     """Work that has not moved for so long is looked for in its stream, and published again if it is not there."""
+    stall_s: float = Field(15.0, gt=0)
+    """Work that waits for so long while none is begun on its route makes `/readyz` fail."""
     max_deliveries: int = Field(8, ge=1)
     drain_s: float = Field(20.0, ge=0)
     index_dir: Path | None = None

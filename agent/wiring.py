@@ -13,6 +13,7 @@ import orjson
 
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
+from agent.adapters.ledger.looking import LedgerLook
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
@@ -61,6 +62,7 @@ class Connected:
     shelf: LedgerShelf
     instance: str
     pauses: PostgresPauses
+    look: LedgerLook
 
 
 class LedgerShelf:
@@ -136,7 +138,14 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
         streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
         shelf = LedgerShelf(ledger, library)
         yield Connected(
-            ledger, PostgresSweeps(ledger), library, NotedStreams(streams, ledger), shelf, name, PostgresPauses(pool)
+            ledger,
+            PostgresSweeps(ledger),
+            library,
+            NotedStreams(streams, ledger),
+            shelf,
+            name,
+            PostgresPauses(pool),
+            LedgerLook(pool),
         )
         await ledger.drain()
     finally:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.inspection import Stall
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
@@ -59,6 +60,11 @@ class Publisher(Protocol):
     async def publish(self, pointer: Pointer, /) -> str: ...
 
 
+async def no_stall() -> Sequence[Stall]:
+    """Nothing waits in vain."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """Everything behind the HTTP door. `base_url` is how clients reach it; `clock` gives Unix seconds."""
@@ -76,7 +82,9 @@ class Door:
     project: str = DEFAULT_PROJECT
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = new_response_id
-    paused: Callable[[], Pause | None] = lambda: None
-    """The pause of the intake, if an operator has stopped it."""
+    paused: Callable[[], Mapping[str, Pause]] = dict
+    """What an operator has stopped, by its scope: `intake`, `route:NAME`."""
+    stalled: Callable[[], Awaitable[Sequence[Stall]]] = no_stall
+    """The routes where work waits and none is begun."""
     grace_s: float = 5.0
     """How long after a run's deadline its ending may still arrive before the waiting call gives up."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agent.inspection import Stall
 from api.door import Door
 from api.errors import json_reply, unavailable
 
@@ -21,7 +22,7 @@ class Health:
     """The calls of load balancers and supervisors."""
 
     def __init__(self, door: Door) -> None:
-        self._offline = door.offline
+        self._door = door
         self._pings = {"ledger": door.shelf.ping, "doorbell": door.doorbell.ping}
 
     async def live(self, request: Request) -> Response:
@@ -29,14 +30,34 @@ class Health:
         return json_reply({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """GET /readyz: 503 naming whichever of ledger and doorbell does not answer within `PING_S` seconds."""
-        answers = await asyncio.gather(*(_answers(name, ping) for name, ping in self._pings.items()))
+        """GET /readyz: 503 naming whichever of ledger and doorbell does not answer within `PING_S` seconds, or the
+        route where work waits and nobody takes any. A route that an operator has paused is not held against it."""
+        pinging = asyncio.gather(*(_answers(name, ping) for name, ping in self._pings.items()))
+        stalls, answers = await self._stalls(), await pinging
         checks = {name: "ok" if answer else "unavailable" for name, answer in zip(self._pings, answers, strict=True)}
-        if all(answers):
-            return json_reply({"status": "ok", "checks": checks, "offline": self._offline})
-        missing = ", ".join(name for name, state in checks.items() if state != "ok")
-        error = unavailable(f"Not ready: no answer from {missing}")
-        return json_reply({**error.body(), "status": "unavailable", "checks": checks}, error.status, error.headers)
+        checks["work"] = "unknown" if stalls is None else "stalled" if stalls else "ok"
+        told = {"checks": checks, "paused": sorted(self._door.paused())}
+        if all(answers) and not stalls:
+            return json_reply({"status": "ok", **told, "offline": self._door.offline})
+        error = unavailable(f"Not ready: {_why(checks, stalls or ())}")
+        return json_reply({**error.body(), "status": "unavailable", **told}, error.status, error.headers)
+
+    async def _stalls(self) -> Sequence[Stall] | None:
+        """None if that cannot be found out; then the ledger's own check says more."""
+        try:
+            async with asyncio.timeout(PING_S):
+                return await self._door.stalled()
+        except Exception as error:
+            log.warning("not_ready", part="work", error=str(error) or type(error).__name__)
+            return None
+
+
+def _why(checks: Mapping[str, str], stalls: Sequence[Stall]) -> str:
+    missing = ", ".join(name for name, state in checks.items() if state == "unavailable")
+    if missing:
+        return f"no answer from {missing}"
+    waits = (f"at {it.route} for {it.oldest_s:.0f} s ({it.count} waiting)" for it in stalls)
+    return f"no worker takes work {', '.join(waits)}"
 
 
 async def _answers(name: str, ping: Callable[[], Awaitable[None]]) -> bool:

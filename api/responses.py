@@ -12,6 +12,7 @@ from starlette.responses import Response
 from agent.envelope import seal
 from agent.errors import Transient
 from agent.events import RequestReceived
+from agent.pauses import INTAKE
 from agent.ports import NewRun, Pointer, RunView
 from agent.request import Request as AskedRequest
 from api.admission import Admitted, admit
@@ -44,7 +45,7 @@ class Responses:
             raise unsupported("Idempotency-Key", "the header Idempotency-Key")
         body = await read_json(request, self._door.settings.max_body_bytes)
         new = self._new(admit(body, self._door), traceparent_of(request))
-        if pause := self._door.paused():
+        if pause := self._door.paused().get(INTAKE):
             raise paused(pause.reason)
         with structlog.contextvars.bound_contextvars(run=new.id):
             await self._door.ledger.open(new)

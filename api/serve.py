@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
@@ -46,7 +47,8 @@ async def serve(
             settings=settings,
             base_url=(settings.public_url or url).rstrip("/"),
             offline=company.offline,
-            paused=pauses.intake,
+            paused=pauses.paused,
+            stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))
 

@@ -23,6 +23,8 @@ class Exit(IntEnum):
     """The process cannot do its job as configured; the message says why."""
     NOT_FOUND = 4
     """What was asked for is not there."""
+    WARNED = 5
+    """`doctor` found something that wants to be looked at, and no fault."""
 
 
 def leave(code: Exit, message: str) -> NoReturn:

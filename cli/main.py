@@ -7,7 +7,7 @@ import sys
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli import agents, ask, fake_model, ingest, models, pause, runs, serve, show, streams, tail, up
+from cli import agents, ask, doctor, fake_model, ingest, models, pause, runs, serve, show, streams, tail, up
 from cli.exits import Exit, errors
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(serve.migrate)
 app.command("ingest")(ingest.ingest_command)
 app.command()(ask.ask)
 app.command()(show.show)
+app.command()(doctor.doctor)
 app.command()(runs.runs)
 app.command()(tail.tail)
 app.add_typer(streams.app, name="streams")

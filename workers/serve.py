@@ -45,7 +45,7 @@ async def serve(
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
             perform = Perform(models, search.search)
-            worker = build(settings, company, engines, perform, routes or company.routes, _asks(pauses))
+            worker = build(settings, company, engines, perform, routes or company.routes, pauses.route)
             log.info("worker_started", routes=list(routes or company.routes), worker=engines.instance)
             await worker.run(stop, ready)
             log.info("worker_stopped", worker=engines.instance)
@@ -88,7 +88,3 @@ def build(
         chores=[partial(ledger.keep_adopting, engines.streams)],
         paused=paused,
     )
-
-
-def _asks(pauses: PauseWatch) -> Callable[[str], bool]:
-    return lambda route: pauses.route(route) is not None

@@ -75,6 +75,12 @@ def test_ask_without_a_service_says_what_to_start(tmp_path: Path) -> None:
     assert done.returncode == 3 and "cuelight up" in done.stderr
 
 
+def test_without_a_service_there_is_nothing_to_examine_or_to_follow(tmp_path: Path) -> None:
+    for command in ("doctor", "tail"):
+        done = run(command, "--data-dir", str(tmp_path))
+        assert done.returncode == 3 and "no service runs" in done.stderr
+
+
 def test_ask_for_an_agent_that_is_not_there_is_not_found(service: Path) -> None:
     assert run("ask", "Anything?", "--agent", "nobody", "--data-dir", str(service)).returncode == 4
 

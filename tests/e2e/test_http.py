@@ -467,9 +467,10 @@ async def test_health_and_readiness_are_two_things() -> None:
         stage.ledger.reachable = False
         unready = await client.get("/readyz")
         alive = await client.get("/healthz")
-    assert ready.json() == {"status": "ok", "checks": {"ledger": "ok", "doorbell": "ok"}, "offline": False}
+    checks = {"ledger": "ok", "doorbell": "ok", "work": "ok"}
+    assert ready.json() == {"status": "ok", "checks": checks, "paused": [], "offline": False}
     assert unready.status_code == 503
-    assert unready.json()["checks"] == {"ledger": "unavailable", "doorbell": "ok"}
+    assert unready.json()["checks"] == {"ledger": "unavailable", "doorbell": "ok", "work": "ok"}
     assert "ledger" in unready.json()["error"]["message"]
     assert alive.status_code == 200
 

@@ -32,8 +32,8 @@ async def test_what_was_paused_before_the_process_began_is_known_at_once() -> No
     pauses = MemoryPauses(MemoryLedger())
     await pauses.pause(of_route("generate"), "", "ann")
     async with PauseWatch(pauses, sleep=HeldSleep()).running() as watch:
-        assert watch.route("generate") is not None
-        assert watch.route("retrieve") is None and watch.intake() is None
+        assert watch.route("generate") and not watch.route("retrieve")
+        assert set(watch.paused()) == {"route:generate"}
 
 
 async def test_a_later_pause_and_its_end_are_seen_at_the_next_looks() -> None:
@@ -41,11 +41,10 @@ async def test_a_later_pause_and_its_end_are_seen_at_the_next_looks() -> None:
     async with PauseWatch(pauses, sleep=sleep).running() as watch:
         await pauses.pause(INTAKE, "busy", "ann")
         await sleep.look_again()
-        found = watch.intake()
-        assert found is not None and found.reason == "busy"
+        assert watch.paused()[INTAKE].reason == "busy"
         await pauses.resume(INTAKE, "ann")
         await sleep.look_again()
-        assert watch.intake() is None
+        assert INTAKE not in watch.paused()
 
 
 async def test_while_the_ledger_is_away_what_was_known_holds() -> None:
@@ -55,11 +54,11 @@ async def test_while_the_ledger_is_away_what_was_known_holds() -> None:
     async with PauseWatch(pauses, sleep=sleep).running() as watch:
         ledger.reachable = False
         await sleep.look_again()
-        assert watch.intake() is not None
+        assert INTAKE in watch.paused()
         ledger.reachable = True
         await pauses.resume(INTAKE, "ann")
         await sleep.look_again()
-        assert watch.intake() is None
+        assert INTAKE not in watch.paused()
 
 
 async def test_a_paused_intake_refuses_new_requests_with_a_reason_and_opens_nothing() -> None:
@@ -67,7 +66,7 @@ async def test_a_paused_intake_refuses_new_requests_with_a_reason_and_opens_noth
     pauses = MemoryPauses(stage.ledger)
     await pauses.pause(INTAKE, "the model is being changed", "ann")
     async with PauseWatch(pauses, sleep=HeldSleep()).running() as watch:
-        paused = Stage(lambda _: accepted(), paused=watch.intake)
+        paused = Stage(lambda _: accepted(), paused=watch.paused)
         async with paused.client() as http:
             reply = await http.post("/v1/responses", json=QUESTION)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "10")
@@ -81,7 +80,7 @@ async def test_a_request_that_is_wrong_is_told_so_also_while_the_intake_is_pause
     await pauses.pause(INTAKE, "", "ann")
     watch = PauseWatch(pauses)
     await watch.look()
-    async with Stage(paused=watch.intake).client() as http:
+    async with Stage(paused=watch.paused).client() as http:
         assert (await http.post("/v1/responses", json={"input": ""})).status_code == 400
 
 
@@ -92,6 +91,6 @@ async def test_stored_responses_can_be_read_while_the_intake_is_paused() -> None
     pauses = MemoryPauses(stage.ledger)
     await pauses.pause(INTAKE, "", "ann")
     async with PauseWatch(pauses, sleep=HeldSleep()).running() as watch:
-        paused = Stage(paused=watch.intake, shelf=stage.ledger)
+        paused = Stage(paused=watch.paused, shelf=stage.ledger)
         async with paused.client() as http:
             assert (await http.get(f"/v1/responses/{done['id']}")).json() == done

@@ -8,7 +8,11 @@ from dataclasses import fields
 from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
-from agent.inspection import Backlog, RunFilter, RunLine
+from agent.inspection import Backlog, RunFilter, RunLine, Stall
+
+EXAMPLES = 5
+GONE_S = 10.0
+"""A process says every second that it lives; one that was silent for so long does not work on anything."""
 
 NAMES = [field.name for field in fields(RunLine)]
 
@@ -30,6 +34,12 @@ class LedgerLook:
         with reached():
             rows = await self._pool.fetch(sql("seen"))
         return {row["id"]: row["seen_s"] for row in rows}
+
+    async def stalled(self, after_s: float) -> Sequence[Stall]:
+        """Routes that are not paused and where work has waited for `after_s` while none was begun."""
+        with reached():
+            rows = await self._pool.fetch(sql("stalled"), EXAMPLES, after_s, GONE_S)
+        return [Stall(row["route"], row["count"], row["oldest_s"], tuple(row["examples"])) for row in rows]
 
     async def runs(self, chosen: RunFilter, most: int, before: str | None = None) -> Sequence[RunLine]:
         """At most `most` runs, the newest first, that were opened before the run with the id `before`."""
