@@ -23,6 +23,7 @@ from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import looking_client
 from agent.doctor import CHECKS, Facts, Finding, Level, confirmed, examine
 from agent.doctor.facts import Limits, StreamFacts
+from agent.doctor.finding import counted
 from agent.errors import Misconfigured, Transient
 from agent.settings import Settings
 from agent.wiring import cast
@@ -145,4 +146,4 @@ def _print(found: Sequence[Finding]) -> None:
         if it.examples:
             console.print(Padding(text("  ".join(it.examples), "dim"), (0, 0, 0, 9)))
     faults = sum(it.level is Level.FAULT for it in found)
-    console.print(text(f"{faults} faults, {len(found) - faults} warnings", "dim"))
+    console.print(text(f"{counted(faults, 'fault')}, {counted(len(found) - faults, 'warning')}", "dim"))

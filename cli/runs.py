@@ -88,7 +88,7 @@ def _table(lines: Sequence[RunLine]) -> Table:
     table.add_column("status", no_wrap=True)
     table.add_column("age", justify="right", no_wrap=True)
     table.add_column("agent", overflow="fold")
-    table.add_column("stands at, or ended", overflow="fold")
+    table.add_column("where, took", overflow="fold")
     for it in lines:
         status = "open" if it.status == "in_progress" else it.status
         name = text(it.agent) + Text(f" #{it.generation}" if it.generation > 1 else "", "dim")

@@ -46,8 +46,11 @@ def streams(context: typer.Context, as_json: AsJson = False, data_dir: DataDir =
         machine.tell({"routes": told})
         return
     console.print(_table(told))
+    if any(row["consumers"] for row in told):
+        console.print()
+        console.print(_readers(told))
     for row in told:
-        _print_consumers(row)
+        _print_notes(row)
 
 
 @app.command()
@@ -143,28 +146,33 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         ledger, unread = row["ledger"], f"{row['lag']}{'' if row['lag_exact'] else '+'}"
-        numbers = (row["length"], unread, row["pending"], short(row["oldest_s"]), short(row["idle_s"]))
+        idle = Text("paused", "yellow") if row["paused"] else Text(short(row["idle_s"]))
+        numbers = (row["length"], unread, row["pending"], short(row["oldest_s"]))
         more = (ledger["due"], ledger["postponed"], ledger["unpublished"], len(row["consumers"]))
-        route = text(row["route"], "bold") + Text(" paused" if row["paused"] else "", "yellow")
-        table.add_row(route, *(text(value) for value in (*numbers, *more)))
+        table.add_row(text(row["route"], "bold"), *map(text, numbers), idle, *map(text, more))
     return table
 
 
-def _print_consumers(row: Mapping[str, Any]) -> None:
-    if row["paused"]:
-        pause = row["paused"]
+def _readers(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("reader", overflow="fold")
+    table.add_column("route", overflow="fold")
+    for name in ("pending", "idle", "heartbeat"):
+        table.add_column(name, justify="right", no_wrap=True)
+    found = [(row["route"], ConsumerLook(**it)) for row in rows for it in row["consumers"]]
+    for route, it in sorted(found, key=lambda pair: (pair[1].name, pair[0])):
+        table.add_row(text(it.name), text(route), str(it.pending), short(it.idle_s), short(it.seen_s))
+    return table
+
+
+def _print_notes(row: Mapping[str, Any]) -> None:
+    if pause := row["paused"]:
         why = f": {pause['reason']}" if pause["reason"] else ""
-        console.print(
-            text(f"{row['route']} is paused by {pause['by']} since {pause['at']:%Y-%m-%d %H:%M:%S}{why}", "yellow")
-        )
-    if not row["exists"] or not row["grouped"]:
-        console.print(
-            text(f"{row['route']}: no {'group' if row['exists'] else 'stream'}: no worker was here yet", "yellow")
-        )
-    for consumer in (ConsumerLook(**it) for it in row["consumers"]):
-        seen = "no heartbeat" if consumer.seen_s is None else f"heartbeat {short(consumer.seen_s)} ago"
-        facts = f"{consumer.pending} pending, idle {short(consumer.idle_s)}, {seen}"
-        console.print(text(f"{row['route']}  ", "dim") + text(consumer.name) + text(f"  {facts}", "dim"))
+        since = f"{pause['at']:%Y-%m-%d %H:%M:%S}"
+        console.print(text(f"{row['route']} is paused by {pause['by']} since {since}{why}", "yellow"))
+    if not row["grouped"]:
+        missing = "group" if row["exists"] else "stream"
+        console.print(text(f"{row['route']} has no {missing}: no worker was here yet", "yellow"))
 
 
 def _entry(entry: Entry) -> Text:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from agent.errors import Transient
@@ -28,6 +29,7 @@ errors = Console(stderr=True, highlight=False)
 COMMON = {"id", "run", "generation", "seq", "type", "version", "project", "agent", "trace", "at"}
 """What stands in front of the fields of an event's own; see `docs/feed.md`."""
 STYLES = {"answer.accepted": "green", "run.failed": "red", "run.cancelled": "red", "draft.rejected": "yellow"}
+VALUE_CHARS = 40
 AWAY_S = 1.0
 
 Follow = Callable[[Looking, str | None], AsyncGenerator[Entry, None]]
@@ -53,7 +55,7 @@ def tail(
         if as_json:
             machine.line({"entry": entry.id, **fields})
         else:
-            console.print(_line(fields), soft_wrap=True)
+            _print(fields)
 
     async def feed(it: Looking, place: str | None) -> AsyncGenerator[Entry, None]:
         if place is None and back_s is not None:
@@ -105,10 +107,22 @@ def _wanted(fields: dict[str, str], run: str | None, type: str | None, agent: st
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
 
-def _line(fields: dict[str, str]) -> Text:
-    at = plain(fields.get("at", ""))[11:23] or "?"
+def _print(fields: dict[str, str]) -> None:
+    """In a terminal the facts of an event stand below it; in a pipe an event is one line."""
+    head, facts = _head(fields), _facts(fields)
+    if console.is_terminal and facts.plain:
+        console.print(head, Padding(facts, (0, 0, 0, 13)), sep="\n")
+    else:
+        console.print(head + Text("  ") + facts if facts.plain else head, soft_wrap=True)
+
+
+def _head(fields: dict[str, str]) -> Text:
     kind = fields.get("type", "?")
     place = f"{fields.get('run', '?')} {fields.get('generation', '?')}/{fields.get('seq', '?')}"
-    own = "  ".join(f"{name}={value}" for name, value in fields.items() if name not in COMMON)
-    head = text(at, "dim") + Text(" ") + text(place, "", 60) + Text(" ") + text(kind, STYLES.get(kind, "bold"), 60)
-    return head + (text(f"  {own}", "dim", 400) if own else Text())
+    at = text(fields.get("at", "")[11:23] or "?", "dim")
+    return Text(" ").join([at, text(place, "", 60), text(kind, STYLES.get(kind, "bold"), 60)])
+
+
+def _facts(fields: dict[str, str]) -> Text:
+    own = (f"{name}={plain(value, VALUE_CHARS)}" for name, value in fields.items() if name not in COMMON and value)
+    return text("  ".join(own), "dim", 400)

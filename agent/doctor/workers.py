@@ -22,7 +22,7 @@ def unread(facts: Facts) -> Iterable[Finding]:
         advice = f"start `cuelight worker`, or one with `--routes {route}`"
         if waiting:
             yield fault(
-                "no-reader", route, f"no live worker reads {route}, where {counted(waiting, 'run')} wait", advice
+                "no-reader", route, f"{counted(waiting, 'run')} at {route}, and no live worker reads it", advice
             )
         else:
             yield warning("no-reader", route, f"no live worker reads {route}", advice)

@@ -11,6 +11,8 @@ import pytest
 
 from agent.adapters.embedded import Engines
 from agent.outcome import Bury, Postpone, failure_of
+from agent.settings import Settings
+from cli.alive import lives
 from tests.contract.toys import finish
 from tests.e2e.desk import Desk, desk_at, interrupt
 
@@ -142,6 +144,26 @@ async def test_the_feed_is_told_live_with_filters_and_ctrl_c_ends_it_cleanly(des
     interrupt(process)
     out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_a_tail_that_lost_its_server_for_a_moment_goes_on_after_the_last_entry_it_showed(desk: Desk) -> None:
+    await desk.streams().feed([fact("resp_1", "run.failed")], 0)
+    process = await desk.start("tail", "--json", "--since", "1h")
+    assert process.stdout is not None
+    assert json.loads(await process.stdout.readline())["seq"] == "1"
+    await desk.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+    await desk.streams().feed([fact("resp_1", "run.failed", seq="2")], 0)
+    assert json.loads(await process.stdout.readline())["seq"] == "2"
+    interrupt(process)
+    _, err = await process.communicate()
+    assert process.returncode == 0 and b"trying again" in err
+
+
+async def test_a_workers_container_is_healthy_while_a_route_is_paused(desk: Desk) -> None:
+    settings = Settings(redis_prefix=desk.prefix)
+    assert not await lives(settings, desk.urls), "nobody reads here"
+    await desk.run("pause", "route:retrieve")
+    assert await lives(settings, desk.urls)
 
 
 async def test_a_stream_is_told_live_with_its_garbage(desk: Desk) -> None:
