@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     """Where workers keep their local search indexes; below `data_dir` when absent."""
     feed_retention_s: int = Field(7 * 86_400, gt=0)
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Where a worker tells its figures; 0 for nowhere. An API tells them at its own `/metrics`."""
+
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from api.door import Door
 from api.errors import handlers
 from api.health import Health
+from api.metrics import page
 from api.middleware import EveryReply
 from api.models import Models
 from api.passages import Passages
@@ -37,6 +38,8 @@ def create_app(door: Door) -> FastAPI:
         exception_handlers=handlers(),
         lifespan=lifespan,
         redirect_slashes=False,
+        # The framework's own would export exceptions' messages, and those may quote a model or a document.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # The generated pages load scripts from elsewhere and know nothing of bodies that are read by hand.
         openapi_url=None,
     )
@@ -52,4 +55,5 @@ def _routes(door: Door, waiters: Waiters) -> list[BaseRoute]:
         Route("/passages/{id}", passages.show),
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        Route("/metrics", page),
     ]

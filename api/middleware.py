@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import internal
 from api.ids import new_request_id
-from api.trace import accept_traceparent, remember, trace_id
+from api.observing import QUIET, count, server_span
+from api.trace import remember, trace_id
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -25,7 +26,6 @@ SECURITY_HEADERS = {
 """A reply that sets one of these itself keeps its own."""
 
 _REQUEST_ID = re.compile(r"[ -~]{1,128}")
-_QUIET = {"/healthz", "/readyz"}
 
 
 class EveryReply:
@@ -41,19 +41,26 @@ class EveryReply:
             return
         headers = Headers(scope=scope)
         request_id = choose_request_id(headers.get("x-request-id"))
-        trace = accept_traceparent(headers.get("traceparent"))
-        remember(scope, trace)
-        with structlog.contextvars.bound_contextvars(request=request_id, trace=trace_id(trace)):
-            await self._logged(scope, receive, _Reply(send, request_id))
+        with server_span(scope, headers.get("traceparent")) as trace:
+            remember(scope, trace)
+            with structlog.contextvars.bound_contextvars(request=request_id, trace=trace_id(trace)):
+                await self._logged(scope, receive, _Reply(send, request_id, trace_id(trace)))
 
     async def _logged(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         began = time.perf_counter()
         try:
             await self._guarded(scope, receive, reply)
         finally:
-            say = log.debug if scope["path"] in _QUIET else log.info
-            duration_ms = round((time.perf_counter() - began) * 1000, 1)
-            say("request", method=scope["method"], path=scope["path"], status=reply.status, duration_ms=duration_ms)
+            say = log.debug if scope["path"] in QUIET else log.info
+            took_s = time.perf_counter() - began
+            count(scope, reply.status, took_s)
+            say(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=reply.status,
+                duration_ms=round(took_s * 1000, 1),
+            )
 
     async def _guarded(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         try:
@@ -68,9 +75,10 @@ class EveryReply:
 class _Reply:
     """`send`, adding to the head of the reply and remembering its status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, trace: str) -> None:
         self._send = send
         self._request_id = request_id
+        self._trace = trace
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -78,6 +86,7 @@ class _Reply:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
+            headers["x-trace-id"] = self._trace
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)

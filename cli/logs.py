@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.metadata import version
 
 import structlog
 
 from agent.settings import Settings
+from agent.telemetry import tracing
 
 
 def configure(settings: Settings, role: str) -> None:
-    """Log to standard error; every line carries the role of the process and what is bound to its context."""
+    """Log to standard error; every line carries the role of the process and what is bound to its context.
+
+    Spans go to a collector if the environment names one. Raises `Misconfigured` if that is not possible.
+    """
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
@@ -30,4 +35,5 @@ def configure(settings: Settings, role: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
+    tracing.start(role, version("cuelight"))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,7 +162,16 @@ def _children(settings: Settings, urls: EngineUrls) -> Iterator[Children]:
 def _environment(settings: Settings, urls: EngineUrls) -> dict[str, str]:
     return {
         **os.environ,
+        "PROMETHEUS_MULTIPROC_DIR": str(_shared_figures(settings.data_dir)),
         "CUELIGHT_DATABASE_URL": urls.database_url,
         "CUELIGHT_REDIS_URL": urls.redis_url,
         "CUELIGHT_DATA_DIR": str(settings.data_dir),
     }
+
+
+def _shared_figures(data_dir: Path) -> Path:
+    """An empty directory in which the children keep their figures, so that the API's `/metrics` tells of all."""
+    directory = data_dir.absolute() / "metrics"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory

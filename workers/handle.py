@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from agent.outcome import Outcome
 from agent.ports import Begun, Delivery, Ledger, Streams
 from workers.announce import announce
+from workers.observing import observed
 
 Decide = Callable[[Begun], Awaitable[Outcome]]
 
@@ -17,9 +18,14 @@ async def handle(delivery: Delivery, /, *, decide: Decide, ledger: Ledger, strea
     A crash before the commit leaves nothing behind but the attempt and its bill; a crash after it brings back a
     delivery that has moved on, which `begin` notices before anything is paid.
     """
-    begun = await ledger.begin(delivery)
-    if begun is not None:
-        outcome = await decide(begun)
-        if await ledger.commit(begun, outcome):
-            await announce(begun.pointer, outcome, streams)
-    await streams.ack(delivery)
+    with observed(delivery) as seen:
+        begun = await ledger.begin(delivery)
+        if begun is None:
+            seen.moved_on()
+        else:
+            outcome = await decide(begun)
+            won = await ledger.commit(begun, outcome)
+            seen.settled(begun, outcome, won)
+            if won:
+                await announce(begun.pointer, outcome, streams)
+        await streams.ack(delivery)

@@ -18,6 +18,7 @@ from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
 from agent.ports import Begun, Call, Ledger
+from agent.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -54,15 +55,31 @@ class Perform:
         async def ask(effect: Effect[T], /) -> T:
             match effect:
                 case CallModel():
-                    left = until - time.monotonic()
-                    answer: BaseModel = await self.models.call(effect, timeout_s=left, headers=headers(begun, effect))
+                    answer: BaseModel = await self._call_model(begun, effect, until)
                 case Search():
-                    answer = await self.search(effect, begun.pointer.project)
+                    answer = await self._search(begun, effect)
                 case _:
                     raise Permanent(f"nobody here can do {effect.type!r}", kind="unroutable")
             return cast(T, answer)
 
         return ask
+
+    async def _call_model(self, begun: Begun, effect: CallModel, until: float) -> ModelAnswer:
+        with tracing.span(f"chat {effect.model}", tracing.CLIENT, _asked(begun, effect)) as span:
+            left = until - time.monotonic()
+            answer = await self.models.call(effect, timeout_s=left, headers=headers(begun, effect))
+            span.set_attributes(_told(answer))
+            return answer
+
+    async def _search(self, begun: Begun, effect: Search) -> Found:
+        asked: dict[str, tracing.Attribute] = {
+            "gen_ai.data_source.id": effect.collection,
+            "gen_ai.retrieval.top_k": effect.limit,
+        }
+        with tracing.span(f"retrieval {effect.collection}", tracing.CLIENT, asked) as span:
+            found = await self.search(effect, begun.pointer.project)
+            span.set_attribute("cuelight.passages", len(found.passages))
+            return found
 
     def quote(self, effect: AnyEffect) -> Quote | None:
         """What a call would be before it is made; None for what costs nothing."""
@@ -76,7 +93,32 @@ def headers(begun: Begun, effect: CallModel) -> dict[str, str]:
         "x-cuelight-prompt": effect.prompt,
         "x-cuelight-attempt": str(begun.pointer.attempt),
     }
-    return {**told, "traceparent": begun.trace} if begun.trace else told
+    trace = tracing.current() or begun.trace
+    return {**told, "traceparent": trace} if trace else told
+
+
+def _asked(begun: Begun, effect: CallModel) -> dict[str, tracing.Attribute]:
+    name, _, version = effect.prompt.partition("@")
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": effect.model,
+        "gen_ai.request.max_tokens": effect.max_output_tokens,
+        "gen_ai.prompt.name": name,
+        "gen_ai.prompt.version": version,
+        "cuelight.run": begun.pointer.run,
+        "cuelight.attempt": begun.pointer.attempt,
+    }
+
+
+def _told(answer: ModelAnswer) -> dict[str, tracing.Attribute]:
+    return {
+        "gen_ai.provider.name": answer.endpoint,
+        "gen_ai.response.model": answer.model,
+        "gen_ai.response.finish_reasons": answer.finish_reason,
+        "gen_ai.usage.input_tokens": answer.usage.input_tokens,
+        "gen_ai.usage.output_tokens": answer.usage.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": answer.usage.cached_tokens,
+    }
 
 
 def within_budget(ask: Ask, perform: Perform, begun: Begun, most_usd: Decimal | None) -> Ask:
@@ -143,6 +185,7 @@ class Recording:
             call.duration_ms = (time.monotonic() - began) * 1000
             if call.status != "asked":
                 self.begun.calls.append(call)
+                _count(call)
 
     def _call(self, effect: AnyEffect, name: str, occurrence: int) -> Call:
         number = f"{self.begun.token}-{sum(self.seen.values())}"
@@ -152,6 +195,12 @@ class Recording:
             call.model, call.prompt, call.prompt_hash = effect.model, effect.prompt, effect.prompt_hash()
             call.endpoint, call.worst_case_usd = quote.endpoint, quote.worst_case_usd
         return call
+
+
+def _count(call: Call) -> None:
+    if isinstance(call.effect, CallModel):
+        status, seconds = call.error_kind or call.status, call.duration_ms / 1000
+        metrics.count_call(call.model, call.endpoint, status, seconds, call.usage, call.cost_usd)
 
 
 def _answered(call: Call, answer: BaseModel) -> None:

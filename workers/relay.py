@@ -12,6 +12,7 @@ from agent.envelope import unseal
 from agent.errors import AgentError, Transient
 from agent.events import Event
 from agent.ports import FeedRow, Sweeps, Transport
+from agent.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Relay:
     async def publish_due(self) -> None:
         count = await self._sweeps.publish_due(self._streams.publish_all, self._every_s)
         if count:
+            metrics.PUBLISHED_AGAIN.inc(count)
             log.info("published_by_relay", count=count)
 
     async def look_for(self) -> None:

@@ -13,6 +13,7 @@ from agent.envelope import index
 from agent.errors import Misconfigured
 from agent.pauses import PauseWatch
 from agent.settings import Settings
+from agent.telemetry import serving
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
 from workers.decide import Decider
 from workers.perform import Perform
@@ -40,6 +41,7 @@ async def serve(
     unknown = sorted(set(routes) - set(company.routes))
     if unknown:
         raise Misconfigured(f"there is no route {unknown[0]!r}; the agents have {', '.join(company.routes)}")
+    serving.serve(settings.metrics_host, settings.metrics_port)
     async with connected(settings, database_url, redis_url) as engines, PauseWatch(engines.pauses).running() as pauses:
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings), searcher(settings, engines.library)

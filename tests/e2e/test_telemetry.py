@@ -1,0 +1,72 @@
+"""One trace per request through every process, and figures of all that was done."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.e2e.house import QUESTION, RIGHT, WRONG, Open, until
+from tests.spans import recorded
+
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = 0x0AF7651916CD43DD8448EB211C80319C
+ENDED = 'cuelight_deliveries_total{outcome="end",route="validate"}'
+BUSY = {"fault": {"kind": "server_error"}, "times": 1}
+
+
+async def test_a_request_is_one_trace_with_its_retries_and_repairs(house: Open) -> None:
+    with recorded() as spans:
+        lines = (BUSY, {"answer": WRONG, "times": 1}, {"answer": RIGHT})
+        async with house(*lines, models="m1") as it, it.worker(), it.door() as http:
+            reply = await http.post("/v1/responses", json=QUESTION, headers={"traceparent": CALLER})
+            assert reply.json()["status"] == "completed"
+            run = reply.json()["id"]
+            asked = await it.model.log(run)
+        found = [span for span in spans.get_finished_spans() if span.context.trace_id == TRACE]
+    assert reply.headers["x-trace-id"] == f"{TRACE:032x}"
+    names = [span.name for span in found]
+    assert names.count("POST /v1/responses") == 1
+    assert names.count("process generate") == 2, "the attempt that failed has a span of its own"
+    assert names.count("process repair") == 1
+    assert sum(name.startswith("chat ") for name in names) == 3
+    failed = next(span for span in found if (span.attributes or {}).get("error.type") == "server")
+    assert failed.name.startswith("chat ")
+    outcomes = [(span.attributes or {}).get("cuelight.outcome") for span in found if span.name.startswith("process ")]
+    assert sorted(map(str, outcomes)) == ["advance"] * 4 + ["end", "postpone"]
+    assert {call["headers"]["traceparent"].split("-")[1] for call in asked} == {f"{TRACE:032x}"}
+    written = "".join(span.to_json() for span in found)
+    assert "warranty" not in written, "no word of a prompt, a document or an answer is exported"
+
+
+async def test_the_metrics_tell_what_was_done(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.worker(), it.door() as http:
+        before = figures((await http.get("/metrics")).text)
+        await http.post("/v1/responses", json=QUESTION)
+
+        async def whole() -> httpx.Response | None:
+            page = await http.get("/metrics")  # the last delivery is counted a moment after its client has the answer
+            return page if ENDED in figures(page.text) else None
+
+        page = await until(whole)
+    assert page.headers["content-type"].startswith("text/plain")
+    after = figures(page.text)
+    grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert grown[ENDED] == 1
+    assert grown['cuelight_deliveries_total{outcome="advance",route="generate"}'] == 1
+    assert grown['cuelight_runs_total{agent="documents",status="completed"}'] == 1
+    assert grown['cuelight_model_calls_total{endpoint="default",model="m1",status="answered"}'] == 1
+    assert grown['cuelight_http_requests_total{method="POST",route="/v1/responses",status="200"}'] == 1
+    assert "warranty" not in page.text
+
+
+async def test_a_path_that_nobody_serves_makes_no_figure_of_its_own(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        await http.get("/v1/responses/resp_0123456789")
+        await http.get("/made/up/zephyr")
+        page = (await http.get("/metrics")).text
+    assert 'route="/v1/responses/{id}"' in page
+    assert "zephyr" not in page and "resp_0123456789" not in page
+
+
+def figures(page: str) -> dict[str, float]:
+    lines = [line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
