@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -88,9 +89,14 @@ class PauseWatch:
                 await looking
 
     async def _again(self) -> None:
+        away = False
         while True:
             await self._sleep(self._every_s)
             try:
                 await self.look()
+                away = False
             except Transient as error:
-                log.warning("pauses_unread", error=str(error))
+                log.log(logging.DEBUG if away else logging.WARNING, "pauses_unread", error=str(error))
+                away = True
+            except Exception:  # a watch that dies would hold what it knew last for ever
+                log.exception("pauses_unread")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
@@ -31,12 +32,15 @@ console = Console(highlight=False)
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 RouteName = Annotated[str, typer.Argument(help="The route whose stream to look into.")]
 VALUE_CHARS = 200
+ENTRY = re.compile(r"\d{1,19}(-\d{1,19})?")
 
 
 @app.callback()
 def streams(context: typer.Context, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Show each route: its stream, who reads it, and the open work that the ledger has for it."""
     if context.invoked_subcommand is not None:
+        if as_json or data_dir is not None:
+            leave(Exit.USAGE, f"put the options after `{context.invoked_subcommand}`")
         return
     settings = settings_for(data_dir)
     configure(settings, "streams")
@@ -57,12 +61,14 @@ def streams(context: typer.Context, as_json: AsJson = False, data_dir: DataDir =
 def peek(
     route: RouteName,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many entries.")] = 10,
-    after: Annotated[str, typer.Option(help="Only entries after this id.", show_default=False)] = "-",
+    after: Annotated[str | None, typer.Option(help="Only entries after this id.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest ones; the oldest by default.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show entries of a route as they are, with who holds them. Garbage is shown harmlessly."""
+    if after is not None and not ENTRY.fullmatch(after):
+        leave(Exit.USAGE, f"{plain(after, 80)!r} is no id of an entry, such as 1764000000000-0")
     settings = settings_for(data_dir)
     configure(settings, "streams")
     with engines_for(settings) as urls:
@@ -106,7 +112,7 @@ def _no_stream(settings: Settings, route: str) -> str:
 
 
 async def _peek(
-    settings: Settings, urls: EngineUrls, route: str, count: int, after: str, newest: bool
+    settings: Settings, urls: EngineUrls, route: str, count: int, after: str | None, newest: bool
 ) -> Sequence[Entry] | None:
     async with looking(settings, urls) as it:
         return await it.streams.peek(route, count, after, newest=newest)

@@ -66,6 +66,12 @@ async def test_a_stream_that_is_not_there_is_not_found(desk: Desk) -> None:
     assert (await desk.run("streams", "tail", "nowhere")).code == 4
 
 
+@pytest.mark.parametrize("words", [("peek", "retrieve", "--after", "x"), ("--json", "peek", "retrieve")])
+async def test_a_place_or_an_option_that_would_be_misread_is_refused(desk: Desk, words: tuple[str, ...]) -> None:
+    await desk.opened("resp_1")
+    assert (await desk.run("streams", *words)).code == 2
+
+
 async def test_runs_are_filtered_by_status_route_class_and_age_and_paged(desk: Desk) -> None:
     await desk.settled(await desk.opened("resp_1"), finish())
     await desk.settled(await desk.opened("resp_2"), FAIL)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from agent.pauses import INTAKE, PauseWatch, of_route
+from agent.pauses import INTAKE, Pause, PauseWatch, of_route
 from agent.testing import MemoryLedger, MemoryPauses
 from tests.stage import QUESTION, Stage, accepted
 
@@ -59,6 +60,28 @@ async def test_while_the_ledger_is_away_what_was_known_holds() -> None:
         await pauses.resume(INTAKE, "ann")
         await sleep.look_again()
         assert INTAKE not in watch.paused()
+
+
+async def test_a_watch_survives_what_nobody_foresaw() -> None:
+    pauses, sleep = Unforeseen(MemoryLedger()), HeldSleep()
+    async with PauseWatch(pauses, sleep=sleep).running() as watch:
+        pauses.broken = True
+        await sleep.look_again()
+        pauses.broken = False
+        await pauses.pause(INTAKE, "", "ann")
+        await sleep.look_again()
+        assert INTAKE in watch.paused()
+
+
+class Unforeseen(MemoryPauses):
+    """Pauses that can raise what they never should."""
+
+    broken = False
+
+    async def pauses(self) -> Sequence[Pause]:
+        if self.broken:
+            raise ZeroDivisionError
+        return await super().pauses()
 
 
 async def test_a_paused_intake_refuses_new_requests_with_a_reason_and_opens_nothing() -> None:

@@ -89,10 +89,12 @@ class StreamLook:
     async def _count_after(self, key: str, id: str) -> int:
         return int(await self._client.eval_ro(COUNT_AFTER, 1, key, id, str(MOST_COUNTED)))
 
-    async def peek(self, route: str, count: int, after: str = "-", *, newest: bool = False) -> Sequence[Entry] | None:
+    async def peek(
+        self, route: str, count: int, after: str | None = None, *, newest: bool = False
+    ) -> Sequence[Entry] | None:
         """At most `count` entries of a route, the oldest first, with who holds them; None without such a stream."""
         key = self._keys.work(route)
-        start = after if after == "-" else f"({after}"
+        start = "-" if after is None else f"({after}"
         with _reached():
             if not await self._client.exists(key):
                 return None
