@@ -9,6 +9,7 @@ Every way a delivery can fail, by what its caller should do:
     + Unroutable     no step takes this event
   x Unfamiliar       a newer release wrote this: parked until one comes by
 * Misconfigured      the process cannot do its job and refuses to start
+  x Absent           ... because an engine does not answer: it may yet come
 * Refused            the store refuses this very row; the others are fine
 """
 
@@ -79,6 +80,10 @@ class Unfamiliar(AgentError):
 
 class Misconfigured(Exception):
     """The process refuses to start; the message is one sentence that says why and what to do."""
+
+
+class Absent(Misconfigured):
+    """An engine does not answer. Whoever starts may wait for it a while before it refuses."""
 
 
 class Refused(Exception):

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     redis_prefix: str = Field("cuelight", pattern=r"^[a-z0-9_-]{1,40}$")
 
+    start_wait_s: float = Field(30.0, ge=0)
+    """How long a process that starts waits for an engine that does not answer."""
+
     agent: Names = ("agent.agents:documents", "agent.agents:chat")
     prompts_dir: Path | None = None
     """Prompts beside the shipped ones; a name found here wins."""

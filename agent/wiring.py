@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import structlog
 
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
@@ -27,10 +30,14 @@ from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
-from agent.errors import Misconfigured
+from agent.errors import Absent, Misconfigured
 from agent.ports import Pointer, RunView, StoredPassage
 from agent.prompting import SHIPPED, PromptBook
 from agent.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+AWAIT_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,11 @@ def searcher(settings: Settings, library: Library) -> Searcher:
 
 @asynccontextmanager
 async def connected(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Connected]:
-    """Both engines, probed. Raises `Misconfigured` where one cannot serve, or is not at this release's version."""
-    await probe_database(database_url)
-    await probe_redis(redis_url)
-    await require_current(database_url)
+    """Both engines, probed; one that does not answer is waited for, `start_wait_s` at most.
+
+    Raises `Misconfigured` where one cannot serve, or is not at this release's version.
+    """
+    await _both_there(database_url, redis_url, settings.start_wait_s)
     pool, hot = await connect_ledger(database_url), await connect_hot(database_url)
     client = connect_streams(redis_url)
     try:
@@ -152,6 +160,21 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
         await client.aclose()
         await hot.close()
         await pool.close()
+
+
+async def _both_there(database_url: str, redis_url: str, wait_s: float) -> None:
+    """An engine may be on its way back just now: a process that gave up at once would only be started again."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            await probe_database(database_url)
+            await probe_redis(redis_url)
+            return await require_current(database_url)
+        except Absent as error:
+            if time.monotonic() >= until:
+                raise
+            log.warning("engine_awaited", error=str(error))
+            await asyncio.sleep(AWAIT_EVERY_S)
 
 
 async def archive_prompts(book: PromptBook, agents: Mapping[str, BoundAgent], ledger: PostgresLedger) -> None:

@@ -10,9 +10,11 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from agent.errors import Misconfigured
+from agent.errors import Absent, Misconfigured
 
 PATIENCE_S = 5.0
 OLDEST_POSTGRES = 14
@@ -23,6 +25,18 @@ CLIENT: dict[str, Any] = {
     "socket_connect_timeout": PATIENCE_S,
     "retry": Retry(NoBackoff(), 0),
 }
+
+MAY_YET_COME = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ConnectionDoesNotExistError,
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+)
+"""What a server says, or does not say, while it is being started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +121,8 @@ def _unreachable(what: str, where: str, error: Exception, setting: str) -> Misco
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return Misconfigured(f"{setting} is not a URL of a server; percent-encode what is special in its password")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return Misconfigured(f"the {what} at {where} cannot be reached ({reason}); check {setting}")
+    kind = Absent if isinstance(error, MAY_YET_COME) and not isinstance(error, AuthenticationError) else Misconfigured
+    return kind(f"the {what} at {where} cannot be reached ({reason}); check {setting}")
 
 
 def _where(url: str) -> str:

@@ -257,6 +257,19 @@ async def test_an_endpoint_that_is_not_there_is_transient() -> None:
     assert "near cannot be reached" in str(failed)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), AttributeError("getpeername")])
+async def test_what_the_event_loop_says_of_a_connection_that_was_reset_is_transient(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reset(*_: Any, **__: Any) -> None:
+        raise error
+
+    async with serving(ANSWER) as server, asking(server) as endpoint:
+        monkeypatch.setattr(endpoint._client, "post", reset)
+        failed = await failure(endpoint)
+    assert (type(failed), failed.kind) == (Transient, "transport")
+
+
 async def test_connections_are_reused_after_failures_too() -> None:
     lines = [{"fault": fault, "times": 1} for fault in ("server_error", "html", "rate_limited")]
     async with serving(*lines, ANSWER) as server, asking(server) as endpoint:

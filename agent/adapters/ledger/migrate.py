@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from agent.adapters.ledger.errors import AWAY
-from agent.errors import Misconfigured
+from agent.errors import Absent, Misconfigured
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7_205_759_403_792_794  # any constant: two processes that migrate at once take turns
@@ -53,7 +53,7 @@ async def _connect(url: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(url, timeout=10)
     except AWAY as error:
-        raise Misconfigured(f"PostgreSQL cannot be reached: {type(error).__name__}: {error}") from error
+        raise Absent(f"PostgreSQL cannot be reached: {type(error).__name__}: {error}") from error
 
 
 async def _applied(connection: asyncpg.Connection) -> set[int]:

@@ -119,7 +119,8 @@ class Endpoint:
             )
         except openai.APIStatusError as error:
             response = error.response
-        except openai.APIConnectionError as error:
+        except (openai.APIConnectionError, RuntimeError, AttributeError) as error:
+            # uvloop and the HTTP client fail with the latter two on a connection that was reset under them.
             reason = excerpt(f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}", self._key)
             raise Transient(f"{self.settings.name} cannot be reached: {reason}", kind="transport") from error
         return Reply(response.status_code, dict(response.headers), response.content, datetime.now(UTC))

@@ -15,7 +15,8 @@ from agent.errors import Transient
 BLOCK_MS = 1_000
 """The longest that a read waits for something new: a stopped process notices within that time."""
 
-AWAY = (RedisError, OSError, TimeoutError)
+AWAY = (RedisError, OSError, TimeoutError, RuntimeError)
+"""uvloop raises a bare `RuntimeError` where a connection that was just reset is written to."""
 
 
 def connect(url: str) -> Redis:
