@@ -48,7 +48,7 @@ async def test_an_engine_that_comes_a_little_later_is_waited_for(
 
 
 async def test_an_engine_that_never_comes_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="database at .* cannot be reached"):
+    with pytest.raises(Misconfigured, match=r"database at .* cannot be reached"):
         await start(f"postgresql://u@/d?host={tmp_path}", "redis://127.0.0.1:1", tmp_path, 0)
 
 
