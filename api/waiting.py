@@ -43,13 +43,18 @@ class Waiters:
 
     @asynccontextmanager
     async def expect(self, run: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever `run` seems to have ended; forgotten on the way out, whatever the way is."""
+        """An event that is set whenever `run` seems to have ended; forgotten on the way out, whatever the way is.
+
+        The doorbell has been asked before this begins, and is not waited for: what is sent next travels along.
+        """
         bell = asyncio.Event()
         self._waiting.setdefault(run, set()).add(bell)
+        registering = asyncio.create_task(self._register(run))
         try:
-            await self._register(run)
+            await asyncio.sleep(0)
             yield bell
         finally:
+            registering.cancel()
             self._forget(run, bell)
 
     @asynccontextmanager

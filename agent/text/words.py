@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from math import log
 from typing import NamedTuple
 
@@ -39,16 +40,27 @@ _TOKEN = re.compile(  # reads shapes, see `folding.shape`
 )
 
 
-def tokens(text: str) -> list[Token]:
+REMEMBERED_CHARS = 2_000
+"""No passage is longer. The checks of one draft, and the drafts of one run, read the same texts again and again."""
+
+
+def tokens(text: str) -> tuple[Token, ...]:
     """The words of a text in its order: equal ones have an equal `text`, whatever their case, width or ligatures.
 
     A number keeps its sign, separators and fractions (`-1,000.5`, `10 000` and `6½` are one token each), so that a
     changed number is never an equal one. Currency, percent and mathematical signs are tokens, other punctuation is
     not. Characters of scripts without blanks between words are a token each; hidden characters do not count.
     """
+    return _remembered(text) if len(text) <= REMEMBERED_CHARS else _tokens(text)
+
+
+def _tokens(text: str) -> tuple[Token, ...]:
     folded, places = fold(text)
     spans = (match.span() for match in _TOKEN.finditer(shape(folded)))
-    return [Token(_word(folded[start:end]), places[start], places[end - 1] + 1) for start, end in spans]
+    return tuple(Token(_word(folded[start:end]), places[start], places[end - 1] + 1) for start, end in spans)
+
+
+_remembered = lru_cache(maxsize=256)(_tokens)
 
 
 def _word(piece: str) -> str:

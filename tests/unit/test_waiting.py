@@ -22,6 +22,7 @@ class HeldSleep:
 
     async def __call__(self, seconds: float) -> None:
         self._naps.put_nowait(seconds)
+        await asyncio.sleep(0)  # whoever sleeps already has the next tick, not whoever has just had one
         await self._ticks.get()
 
     async def begun(self, naps: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from agent.errors import Transient
 
@@ -64,13 +64,24 @@ class SharedPipeline:
             self._sender = None
 
     async def _answers(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """One write and one read on a connection of the client: half the work of its own pipeline objects."""
+        pool = self._client.connection_pool
         try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return await pipeline.execute(raise_on_error=False)
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis has no type for it
+            try:
+                await connection.send_packed_command(connection.pack_commands(commands))
+                return [await self._answer(connection, command) for command in commands]
+            finally:
+                await pool.release(connection)
         except Exception as error:  # whatever it is, nobody may be left waiting for an answer
             return [error] * len(commands)
+
+    async def _answer(self, connection: Any, command: tuple[Any, ...]) -> Any:
+        """What the server says to one command, its complaints too. A broken connection raises, and is closed."""
+        try:
+            return await self._client.parse_response(connection, command[0])
+        except ResponseError as error:
+            return error
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:

@@ -47,10 +47,7 @@ class RedisStreams:
             )
 
     async def register(self, run: str, /) -> None:
-        key = self._keys.waiters(run)
-        await asyncio.gather(
-            self._pipeline.do("SADD", key, self._instance), self._pipeline.do("EXPIRE", key, WAITERS_TTL_S)
-        )
+        await self._pipeline.do("EVAL", scripts.REGISTER, 1, self._keys.waiters(run), self._instance, WAITERS_TTL_S)
 
     async def rings(self) -> Sequence[str]:
         key = self._keys.reply(self._instance)

@@ -5,6 +5,9 @@ from __future__ import annotations
 ACK = """redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) return redis.call('XDEL', KEYS[1], ARGV[2])"""
 """Acknowledge and delete: an acknowledged entry that stays would hold its memory for ever."""
 
+REGISTER = """redis.call('SADD', KEYS[1], ARGV[1]) return redis.call('EXPIRE', KEYS[1], ARGV[2])"""
+"""Wait for a run, and be forgotten after a while."""
+
 HOLD = """
 local held = 0
 for i = 3, #ARGV do
