@@ -98,21 +98,21 @@ class Consumer:
 
     async def _one(self, delivery: Delivery | Unreadable) -> None:
         """Raises nothing but cancellation: an entry whose handling failed stays pending, and comes back."""
-        try:
-            if isinstance(delivery, Unreadable):
-                log.error("unreadable_entry", route=delivery.route, entry=delivery.entry, reason=delivery.reason)
-                await self._ledger.bury_unreadable(delivery)
-                await self._streams.ack(delivery)
-                return
-            pointer = delivery.pointer
-            with structlog.contextvars.bound_contextvars(
-                run=pointer.run, event=str(pointer.key), route=pointer.route, trace=pointer.trace[3:35]
-            ):
-                await self._handle(delivery)
-        except Transient as error:
-            log.warning("delivery_left_pending", entry=delivery.entry, error=str(error))
-        except Exception:
-            log.exception("delivery_failed", entry=delivery.entry)
+        with structlog.contextvars.bound_contextvars(**_about(delivery)):
+            try:
+                await self._work_on(delivery)
+            except Transient as error:
+                log.warning("delivery_left_pending", entry=delivery.entry, error=str(error))
+            except Exception:
+                log.exception("delivery_failed", entry=delivery.entry)
+
+    async def _work_on(self, delivery: Delivery | Unreadable) -> None:
+        if isinstance(delivery, Delivery):
+            await self._handle(delivery)
+            return
+        log.error("unreadable_entry", entry=delivery.entry, reason=delivery.reason)
+        await self._ledger.bury_unreadable(delivery)
+        await self._streams.ack(delivery)
 
     async def _until_away(self, act: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -120,6 +120,19 @@ class Consumer:
         except Transient as error:
             log.warning("transport_away", route=self._reader.route, error=str(error))
             await asyncio.sleep(AWAY_S)
+
+
+def _about(delivery: Delivery | Unreadable) -> dict[str, str]:
+    """What every log line of a delivery says. `event` would not do: structlog keeps its own message under that name."""
+    if isinstance(delivery, Unreadable):
+        return {"route": delivery.route}
+    pointer = delivery.pointer
+    return {
+        "run": pointer.run,
+        "event_id": str(pointer.key),
+        "route": pointer.route,
+        "trace": pointer.trace[3:35],
+    }
 
 
 async def _wait(event: asyncio.Event, at_most_s: float) -> None:
