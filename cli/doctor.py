@@ -50,7 +50,7 @@ def doctor(
     urls = attached(settings)
     if urls is None:
         leave(Exit.REFUSED, f"no service runs in {settings.data_dir}, so there is nothing to check")
-    found = loop.run(_examine(settings, urls))
+    found = loop.run(twice(settings, urls))
     worst = found[0].level if found else None
     if as_json:
         machine.tell({"status": worst or "ok", "at": datetime.now(UTC), "findings": [asdict(it) for it in found]})
@@ -59,7 +59,7 @@ def doctor(
     raise typer.Exit(CODES[worst])
 
 
-async def _examine(settings: Settings, urls: EngineUrls) -> Sequence[Finding]:
+async def twice(settings: Settings, urls: EngineUrls) -> Sequence[Finding]:
     """What two looks have in common; one is enough where it finds nothing."""
     first = examine(await gather(settings, urls))
     if not first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from agent.doctor import Facts, Finding, Level, examine
 from agent.outcome import Bury, failure_of
 from agent.ports import Pointer
 from agent.settings import Settings
-from cli.doctor import gather
+from cli.doctor import gather, twice
 from tests.contract.toys import finish
 from tests.e2e.desk import Desk, desk_at
 from tests.e2e.house import QUESTION, RIGHT, Open, until
@@ -298,6 +299,22 @@ async def test_a_healthy_system_gives_no_finding_while_it_works_and_after(house:
         for _ in range(3):
             assert (await http.post("/v1/responses", json=QUESTION)).json()["status"] == "completed"
             assert await until(lambda: healthy(it.settings, it.urls))
+
+
+async def test_a_busy_system_gives_no_finding_either(house: Open) -> None:
+    async with house({"answer": RIGHT, "times": 1_000}) as it, it.worker(), it.worker(), it.door() as http:
+        done = asyncio.Event()
+
+        async def ask() -> None:
+            while not done.is_set():
+                assert (await http.post("/v1/responses", json=QUESTION)).json()["status"] == "completed"
+
+        asking = [asyncio.create_task(ask()) for _ in range(8)]
+        assert await until(lambda: healthy(it.settings, it.urls)), "the readers have joined"
+        looks = [await twice(it.settings, it.urls) for _ in range(3)]
+        done.set()
+        await asyncio.gather(*asking)
+        assert looks == [[]] * 3
 
 
 async def healthy(settings: Settings, urls: EngineUrls) -> bool:
