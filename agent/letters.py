@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from agent.ports import Pointer
+
 State = Literal["open", "settled", "any"]
 SettledAs = Literal["replayed", "discarded"]
 
@@ -60,6 +62,8 @@ class Filter:
     state: State = "open"
     until: datetime | None = None
     """Letters written after this moment do not belong: a bulk replay must not meet what it buries itself."""
+    ids: Sequence[str] | None = None
+    """Only these letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ class Verdict:
     generation: int | None = None
     settled_by: str | None = None
     """Who settled it, now or earlier."""
+    pointer: Pointer | None = None
+    """Where a replayed run stands now, for whoever publishes it at once; the relay does it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

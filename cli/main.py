@@ -7,7 +7,7 @@ import sys
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli import agents, ask, doctor, fake_model, ingest, models, pause, runs, serve, show, streams, tail, up
+from cli import agents, ask, dead, doctor, fake_model, ingest, models, pause, runs, serve, show, streams, tail, up
 from cli.exits import Exit, errors
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(streams.app, name="streams")
 app.command()(pause.pause)
 app.command()(pause.resume)
 app.command()(pause.pauses)
+app.add_typer(dead.app, name="dead")
 app.add_typer(agents.app, name="agents")
 app.add_typer(models.app, name="models")
 app.command("fake-model")(fake_model.fake_model)

@@ -27,12 +27,28 @@ Types = Mapping[str, type[Event]]
 def tell(story: RunStory, types: Types) -> RenderableType:
     """The whole story, for a terminal of any width."""
     tree = Tree(_head(story), guide_style="dim")
+    trunks = _generations(tree, story)
     for row in story.events:
-        node = tree.add(_event(row, story.run["created_at"]))
+        node = trunks[row["generation"]].add(_event(row, story.run["created_at"]))
         for label in _details(row, types):
             node.add(label)
         _add_attempts(node, story, row)
     return Group(tree, *_end(story))
+
+
+def _generations(tree: Tree, story: RunStory) -> Mapping[int, Tree]:
+    """Where the events of each generation hang: on the tree itself while there is only one."""
+    numbers = sorted({row["generation"] for row in story.events})
+    if len(numbers) < 2:
+        return dict.fromkeys(numbers, tree)
+    return {number: tree.add(_generation(story, number)) for number in numbers}
+
+
+def _generation(story: RunStory, number: int) -> Text:
+    line = text(f"generation {number}", "bold cyan")
+    if number == story.run["generation"] and (at := story.run["reopened_at"]):
+        line += text(f"  replayed +{_since(at, story.run['created_at'])}", "dim")
+    return line
 
 
 def _head(story: RunStory) -> Text:
@@ -157,7 +173,7 @@ def _end(story: RunStory) -> Iterable[Text]:
         return
     cost = "unknown" if run["cost_usd"] is None else f"{run['cost_usd'].normalize():f} USD"
     calls = sum(row["effect_type"] == "call_model" for row in story.calls)
-    took = _since(run["ended_at"], run["created_at"])
+    took = _since(run["ended_at"], run["reopened_at"] or run["created_at"])
     tokens = f"{run['input_tokens']}+{run['output_tokens']} tokens"
     counts = f"{len(story.attempts)} attempts, {calls} model calls, {tokens}"
     yield Text("  ").join(

@@ -56,7 +56,7 @@ class MemoryLetters:
             return Verdict(id, why, letter.run, letter.generation, letter.settled_by)
         again = self._reopen(row.pointer)
         self._settle(row, by, "replayed")
-        return Verdict(id, None, again.run, again.generation, by)
+        return Verdict(id, None, again.run, again.generation, by, again)
 
     def _discard(self, id: str, by: str) -> Verdict:
         row = self._ledger.dead_letters.get(id)
@@ -131,6 +131,8 @@ class MemoryLetters:
 
 def _matches(letter: Letter, chosen: Filter) -> bool:
     wanted = {"route": chosen.route, "kind": chosen.kind, "agent": chosen.agent, "run": chosen.run}
+    if chosen.ids is not None and letter.id not in chosen.ids:
+        return False
     open_ = letter.settled_at is None
     if chosen.state != "any" and open_ != (chosen.state == "open"):
         return False

@@ -68,17 +68,17 @@ class Desk:
     def streams(self, worker: str = "tester") -> RedisStreams:
         return RedisStreams(self.redis, self.keys, worker)
 
-    async def run(self, *words: str) -> Done:
-        """Type a command, and wait until it has ended."""
-        process = await self.start(*words)
+    async def run(self, *words: str, **more: str) -> Done:
+        """Type a command, and wait until it has ended; keywords are variables of its environment."""
+        process = await self.start(*words, **more)
         out, err = await process.communicate()
         assert process.returncode is not None
         return Done(process.returncode, out.decode(), err.decode())
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, **more: str) -> asyncio.subprocess.Process:
         """Type a command that goes on until it is told to stop."""
-        pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=pipe, stderr=pipe, env=self._environment())
+        pipe, env = asyncio.subprocess.PIPE, {**self._environment(), **more}
+        return await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=pipe, stderr=pipe, env=env)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CUELIGHT_")}

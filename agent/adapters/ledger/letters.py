@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import columns
 from agent.letters import Filter, Letter, LetterStory, Place, Refusal, Standing, Tally, Verdict, refusal
+from agent.ports import Pointer
 
 SAME_NAMES = [field.name for field in fields(Letter) if field.name != "run"]
 
@@ -46,10 +47,9 @@ class PostgresLetters:
                 runs = await _runs(connection, letters.values())
                 verdicts = {id: _judge(id, letters.get(id), runs) for id in ids}
                 chosen = [letters[id] for id, verdict in verdicts.items() if verdict.refused is None]
-                again = [(it.run, it.generation, it.seq, it.route) for it in chosen]
-                await connection.execute(sql("reopen"), *columns(again, 4))
+                standing = await _reopen(connection, chosen)
                 await _settle(connection, [verdicts[it.id] for it in chosen], by, "replayed")
-        return [_signed(verdicts[id], by) for id in ids]
+        return [_signed(verdicts[id], by, standing) for id in ids]
 
     async def discard(self, ids: Sequence[str], by: str, /) -> Sequence[Verdict]:
         with reached():
@@ -58,7 +58,13 @@ class PostgresLetters:
                 verdicts = {id: _discarded(id, letters.get(id)) for id in ids}
                 chosen = [verdict for verdict in verdicts.values() if verdict.refused is None]
                 await _settle(connection, chosen, by, "discarded")
-        return [_signed(verdicts[id], by) for id in ids]
+        return [_signed(verdicts[id], by, {}) for id in ids]
+
+
+async def _reopen(connection: Connection, chosen: Sequence[Letter]) -> Mapping[str, Pointer]:
+    again = [(it.run, it.generation, it.seq, it.route) for it in chosen]
+    rows = await connection.fetch(sql("reopen"), *columns(again, 4))
+    return {row["run_id"]: Pointer(*row) for row in rows}
 
 
 async def _lock(connection: Connection, ids: Sequence[str]) -> Mapping[str, Letter]:
@@ -93,10 +99,10 @@ def _discarded(id: str, letter: Letter | None) -> Verdict:
     return Verdict(id, why, letter.run, letter.generation, letter.settled_by)
 
 
-def _signed(verdict: Verdict, by: str) -> Verdict:
+def _signed(verdict: Verdict, by: str, standing: Mapping[str, Pointer]) -> Verdict:
     if verdict.refused is not None:
         return verdict
-    return Verdict(verdict.letter, None, verdict.run, verdict.generation, by)
+    return replace(verdict, settled_by=by, pointer=standing.get(verdict.run or ""))
 
 
 async def _settle(connection: Connection, verdicts: Sequence[Verdict], by: str, settled_as: str) -> None:
@@ -108,7 +114,11 @@ async def _settle(connection: Connection, verdicts: Sequence[Verdict], by: str, 
 
 def _filter(chosen: Filter) -> tuple[Any, ...]:
     what = (chosen.route, chosen.kind, chosen.agent, chosen.run)
-    return (*what, chosen.older_than_s, chosen.younger_than_s, chosen.state, chosen.until)
+    return (*what, chosen.older_than_s, chosen.younger_than_s, chosen.state, chosen.until, _ids(chosen))
+
+
+def _ids(chosen: Filter) -> list[str] | None:
+    return None if chosen.ids is None else list(chosen.ids)
 
 
 def _letter(row: Any) -> Letter:

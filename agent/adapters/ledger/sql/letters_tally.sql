@@ -1,6 +1,7 @@
 -- letters_tally: how many dead letters there are, how many of them belong to failed runs that are still kept, what those
 -- have cost, and what completed runs of their agents cost on average.
--- $1 route, $2 kind, $3 agent, $4 run, $5 older than, $6 younger than (both in seconds, at $8), $7 state, $8 until
+-- $1 route, $2 kind, $3 agent, $4 run, $5 older than, $6 younger than (both in seconds, at $8), $7 state, $8 until,
+-- $9 ids (null: all)
 with chosen as (
     select d.id, d.run_id, d.agent, r.cost_usd,
            d.settled_at is null and r.status = 'failed' and r.purged_at is null and r.purge_asked_at is null
@@ -14,6 +15,7 @@ with chosen as (
       and ($6::float8 is null or d.created_at > coalesce($8::timestamptz, clock_timestamp()) - make_interval(secs => $6))
       and ($7 = 'any' or (d.settled_at is null) = ($7 = 'open'))
       and ($8::timestamptz is null or d.created_at <= $8)
+      and ($9::text[] is null or d.id = any($9))
 ), usual as (
     select agent, (select avg(cost_usd) from runs r where r.agent = c.agent and r.status = 'completed') as cost_usd
     from (select distinct agent from chosen where replayable) c

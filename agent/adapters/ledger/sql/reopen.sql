@@ -1,5 +1,6 @@
 -- reopen: opens the next generation of ended runs at an event of the one before: the events up to it are the new
 -- generation's first ones, and its work stands there. The run gets the time that it had before.
+-- Tells where they stand now.
 -- $1 runs, $2 generations, $3 seqs, $4 routes
 with given as (
     select * from unnest($1::text[], $2::int[], $3::int[], $4::text[]) as t (run_id, generation, seq, route)
@@ -18,3 +19,4 @@ with given as (
 insert into work (run_id, generation, seq, route, project_id, trace, deadline)
 select g.run_id, g.generation + 1, g.seq, g.route, r.project_id, r.trace, r.deadline
 from given g join reopened r on r.id = g.run_id
+returning run_id, generation, seq, route, attempt, project_id, trace
