@@ -123,5 +123,5 @@ async def _read_again(stage: Stage, order: Order) -> None:
 
 async def _doctor(stage: Stage) -> None:
     if "doctor" in stage.can:
-        done = await stage.run("doctor")
-        stage.notes.note("doctor", code=done.returncode, said=done.stdout[-8_000:], errors=done.stderr[-2_000:])
+        done = await stage.run("doctor", "--json")
+        stage.notes.note("doctor", code=done.returncode, said=done.stdout, errors=done.stderr[-2_000:])

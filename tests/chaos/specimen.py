@@ -18,7 +18,7 @@ def sound() -> Evidence:
         order=[{"seed": 1, "seconds": 100, "rate": 1, "can": ["keys", "cancel", "doctor"]}],
         span=[{"began": 0.0, "load_until": 100.0, "ended": 100.0}],
         sizes=[_size("before"), _size("after")],
-        doctor=[{"code": 0, "said": "all is well"}],
+        doctor=[{"code": 0, "said": '{"status": "ok", "findings": []}', "errors": ""}],
         faults=[fault("kill_worker", 30.0, strikes="worker", pid=7)],
     )
     for place, run in enumerate(RUNS):

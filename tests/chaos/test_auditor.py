@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -140,7 +141,12 @@ def garbage_that_vanished(evidence: Evidence) -> None:
 
 
 def doctor_found_something(evidence: Evidence) -> None:
-    evidence.doctor[0]["code"] = 1
+    stuck = {"check": "stuck", "level": "fault", "subject": "generate", "said": "a run does not move"}
+    evidence.doctor[0] |= {"code": 1, "said": json.dumps({"status": "fault", "findings": [stuck]})}
+
+
+def doctor_could_not_speak(evidence: Evidence) -> None:
+    evidence.doctor[0] |= {"code": 1, "said": "", "errors": "Traceback"}
 
 
 def nothing_ended_for_long(evidence: Evidence) -> None:
@@ -168,7 +174,7 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
     "I7": (called_after_the_end, cancelled_and_then_answered),
     "I8": (missing_in_the_feed, invented_by_the_feed, out_of_order_in_the_feed, skipped_by_the_cursor),
     "I9": (set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
-    "I10": (doctor_found_something,),
+    "I10": (doctor_found_something, doctor_could_not_speak),
     "I11": (nothing_ended_for_long,),
     "I12": (an_entry_left_in_a_stream, redis_has_grown),
 }

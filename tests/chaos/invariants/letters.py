@@ -12,8 +12,8 @@ ATTEMPTS = {"rate_limited": 8, "malformed": 3, "empty": 3, "bug": 3}
 PASSING = frozenset({"rate_limited", "malformed", "empty", "bug", "transport", "server", "streams", "ledger", "search"})
 FINAL = frozenset({"deadline_exceeded", "quota", "rejected", "unauthorized", "undecodable", "unroutable", "budget"})
 FATAL = FINAL | {"unstorable", "unreadable", "garbage"}
-NO_LETTER = frozenset({"no_valid_answer", "refused", "cancelled"})
-"""Endings that are nobody's fault: an operator has nothing to do about them."""
+NO_LETTER = frozenset({"no_valid_answer", "refused", "cancelled", "deadline_exceeded"})
+"""Endings about which an operator has nothing to do; a run that was late may leave a letter or not."""
 NEAR_S = 15.0
 
 
