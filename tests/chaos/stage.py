@@ -121,10 +121,12 @@ async def _start_servers(stage: Stage) -> None:
     page = stage.home / "pages" / "warranty.md"
     page.parent.mkdir()
     page.write_text(PAGE)
+    features = asyncio.create_task(_features(stage))
     for words in (("migrate",), ("ingest", str(page))):
         done = await stage.run(*words)
         if done.returncode != 0:
             raise RuntimeError(f"cuelight {words[0]} failed: {done.stderr}")
+    stage.can |= await features
 
 
 def _environment(stage: Stage) -> dict[str, str]:
@@ -140,7 +142,6 @@ def _environment(stage: Stage) -> dict[str, str]:
 
 
 async def _start_service(stage: Stage) -> None:
-    stage.can |= await _features(stage)
     alone = ("--no-relay",) if {"relay", "no-relay"} <= stage.can else ()
     stage.ports = [free_port() for _ in range(DOORS)]
     stage.doors = [_child(stage, f"api-{n}", "api", "--port", str(port)) for n, port in enumerate(stage.ports, start=1)]
@@ -161,9 +162,9 @@ def _child(stage: Stage, name: str, *words: str) -> Child:
 
 
 async def _features(stage: Stage) -> set[str]:
-    said, of_workers = (await stage.run("--help")).stdout, (await stage.run("worker", "--help")).stdout
-    found = {name for name in ("relay", "doctor", "jobs") if f" {name} " in said}
-    return found | ({"no-relay"} if "--no-relay" in of_workers else set())
+    said, of_workers = await asyncio.gather(stage.run("--help"), stage.run("worker", "--help"))
+    found = {name for name in ("relay", "doctor", "jobs") if f"│ {name} " in said.stdout}
+    return found | ({"no-relay"} if "--no-relay" in of_workers.stdout else set())
 
 
 async def _find_features_of_http(stage: Stage) -> None:
