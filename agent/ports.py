@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from agent.effects import AnyEffect
 from agent.envelope import Envelope, Key, Sealed, scrub
+from agent.epoch import Known, Seen
 from agent.events import Usage
 from agent.outcome import Outcome
 
@@ -292,6 +293,11 @@ class Sweeps(Protocol):
     ) -> int:
         """Look for the entries of work that has not moved for `age_s`; those that are gone will be published again."""
 
+    async def audit(
+        self, missing: Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]], *, untouched: bool = False
+    ) -> int:
+        """As `look_for`, for all published work at once; with `untouched`, for what was never handed out only."""
+
     async def end_overdue(self) -> Sequence[str]:
         """End the runs that are past their deadline; the ids of those that ended here."""
 
@@ -345,3 +351,6 @@ class Transport(Streams, Protocol):
 
     async def feed(self, facts: Sequence[Mapping[str, str]], oldest_ms: int) -> None:
         """Write events to the feed and let go of what is older than `oldest_ms` (Unix time)."""
+
+    async def meet(self, known: Known) -> Seen:
+        """Tell the transport what the ledger knows of it; see `agent.epoch.Meet`."""

@@ -16,6 +16,7 @@ import structlog
 
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
+from agent.adapters.ledger.epochs import PostgresEpochs
 from agent.adapters.ledger.looking import LedgerLook
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
@@ -70,6 +71,7 @@ class Connected:
     instance: str
     pauses: PostgresPauses
     look: LedgerLook
+    epochs: PostgresEpochs
 
 
 class LedgerShelf:
@@ -154,6 +156,7 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
             name,
             PostgresPauses(pool),
             LedgerLook(pool),
+            PostgresEpochs(pool),
         )
         await ledger.drain()
     finally:

@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command()(up.up)
 app.command()(serve.api)
 app.command()(serve.worker)
+app.command()(serve.relay)
 app.command()(serve.migrate)
 app.command("ingest")(ingest.ingest_command)
 app.command()(ask.ask)

@@ -1,4 +1,4 @@
-"""`cuelight api`, `cuelight worker` and `cuelight migrate`: the processes of a deployment, one by one."""
+"""`cuelight api`, `worker`, `relay` and `migrate`: the processes of a deployment, one by one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def api(
 
 def worker(
     routes: Annotated[str, typer.Option(help="Comma-separated routes to work on; all of them by default.")] = "",
+    relay: Annotated[
+        bool, typer.Option("--relay/--no-relay", help="Whether to relay too; without it a `cuelight relay` must run.")
+    ] = True,
     data_dir: DataDir = None,
 ) -> None:
     """Work on the streams. Any number of workers may run."""
@@ -42,7 +45,19 @@ def worker(
     configure(settings, "worker")
     urls = _running(settings)
     chosen = tuple(route.strip() for route in routes.split(",") if route.strip())
-    loop.run_until_stopped(lambda stop: serve(settings, *urls, stop, chosen, lambda: _say_ready("worker")))
+    loop.run_until_stopped(
+        lambda stop: serve(settings, *urls, stop, chosen, lambda: _say_ready("worker"), relaying=relay)
+    )
+
+
+def relay(data_dir: DataDir = None) -> None:
+    """Only relay: publish what is due, end what is overdue, mend what Redis lost. Any number of relays may run."""
+    from workers.serve import serve_relay
+
+    settings = settings_for(data_dir)
+    configure(settings, "relay")
+    urls = _running(settings)
+    loop.run_until_stopped(lambda stop: serve_relay(settings, *urls, stop, lambda: _say_ready("relay")))
 
 
 def migrate(data_dir: DataDir = None) -> None:

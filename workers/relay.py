@@ -13,6 +13,7 @@ from agent.errors import AgentError, Transient
 from agent.events import Event
 from agent.ports import FeedRow, Sweeps, Transport
 from agent.telemetry import metrics
+from workers.recover import Recovery
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ class Relay:
         sweeps: Sweeps,
         streams: Transport,
         types: Mapping[str, type[Event]],
+        recovery: Recovery,
         *,
         every_s: float,
         look_s: float,
@@ -35,6 +37,7 @@ class Relay:
         self._sweeps = sweeps
         self._streams = streams
         self._types = types
+        self._recovery = recovery
         self._every_s = every_s
         self._look_s = look_s
         self._feed_retention_s = feed_retention_s
@@ -42,6 +45,7 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until told to stop."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_repeat(stop, self._every_s, self._recovery.sweep))
             tasks.create_task(_repeat(stop, self._every_s, self.publish_due))
             tasks.create_task(_repeat(stop, self._every_s, self.end_overdue))
             tasks.create_task(_repeat(stop, self._look_s, self.look_for))
@@ -98,9 +102,9 @@ async def _repeat(stop: asyncio.Event, every_s: float, act: Callable[[], Awaitab
         try:
             await act()
         except Transient as error:
-            log.warning("sweep_failed", sweep=getattr(act, "__name__", "?"), error=str(error))
+            log.warning("sweep_failed", sweep=getattr(act, "__qualname__", "?"), error=str(error))
         except Exception:
-            log.exception("sweep_broke", sweep=getattr(act, "__name__", "?"))
+            log.exception("sweep_broke", sweep=getattr(act, "__qualname__", "?"))
         try:
             async with asyncio.timeout(every_s):
                 await stop.wait()

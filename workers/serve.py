@@ -1,4 +1,4 @@
-"""A worker built from settings, until it is told to stop."""
+"""A worker, or a relay alone, built from settings, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from agent.wiring import Cast, Connected, archive_prompts, cast, connected, mode
 from workers.decide import Decider
 from workers.perform import Perform
 from workers.persistent import Persistent
+from workers.recover import Recovery
 from workers.relay import Relay
 from workers.spill import Spill
 from workers.worker import Worker
@@ -32,8 +33,10 @@ async def serve(
     stop: asyncio.Event,
     routes: Sequence[str] = (),
     ready: Callable[[], None] = lambda: None,
+    *,
+    relaying: bool = True,
 ) -> None:
-    """Work on `routes` (all of them when empty) until `stop`; `ready` is told when work can come.
+    """Work on `routes` (all of them when empty) until `stop`, and relay; `ready` is told when work can come.
 
     Raises `Misconfigured` before anything was begun.
     """
@@ -47,8 +50,9 @@ async def serve(
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
             perform = Perform(models, search.search)
-            worker = build(settings, company, engines, perform, routes or company.routes, pauses.route)
-            log.info("worker_started", routes=list(routes or company.routes), worker=engines.instance)
+            mine = routes or company.routes
+            worker = build(settings, company, engines, perform, mine, pauses.route, relaying=relaying)
+            log.info("worker_started", routes=list(mine), worker=engines.instance)
             await worker.run(stop, ready)
             log.info("worker_stopped", worker=engines.instance)
         finally:
@@ -63,18 +67,12 @@ def build(
     perform: Perform,
     routes: Sequence[str],
     paused: Callable[[str], bool] = lambda route: False,
+    *,
+    relaying: bool = True,
 ) -> Worker:
     """A worker over engines that are open already."""
     ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
-    types = index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values())))
-    relay = Relay(
-        engines.sweeps,
-        engines.streams,
-        types,
-        every_s=settings.sweep_s,
-        look_s=settings.look_s,
-        feed_retention_s=settings.feed_retention_s,
-    )
+    relay = build_relay(settings, company, engines)
     decider = Decider(
         company.agents, perform, ledger, company.book, engines.ledger, max_deliveries=settings.max_deliveries
     )
@@ -82,11 +80,48 @@ def build(
         decider,
         ledger,
         engines.streams,
-        relay,
         routes=routes,
         slots=settings.slots,
         lease_s=settings.lease_s,
         drain_s=settings.drain_s,
-        chores=[partial(ledger.keep_adopting, engines.streams)],
+        chores=[partial(ledger.keep_adopting, engines.streams), *([relay.run] if relaying else [])],
         paused=paused,
+    )
+
+
+async def serve_relay(
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Relay for workers that do not, until `stop`. Raises `Misconfigured` before anything was begun."""
+    company = cast(settings)
+    serving.serve(settings.metrics_host, settings.metrics_port)
+    async with connected(settings, database_url, redis_url) as engines:
+        log.info("relay_started", relay=engines.instance)
+        ready()
+        await build_relay(settings, company, engines).run(stop)
+        log.info("relay_stopped", relay=engines.instance)
+
+
+def build_relay(settings: Settings, company: Cast, engines: Connected) -> Relay:
+    """A relay over engines that are open already. It minds the routes of all agents, whoever works on them."""
+    recovery = Recovery(
+        engines.epochs,
+        engines.sweeps,
+        engines.streams,
+        routes=company.routes,
+        every_s=settings.sweep_s,
+        lease_s=settings.lease_s,
+    )
+    return Relay(
+        engines.sweeps,
+        engines.streams,
+        index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values()))),
+        recovery,
+        every_s=settings.sweep_s,
+        look_s=settings.look_s,
+        feed_retention_s=settings.feed_retention_s,
     )

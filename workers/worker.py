@@ -1,4 +1,4 @@
-"""A worker process: a consumer per route, the relay, and an orderly end."""
+"""A worker process: a consumer per route, what it does beside them, and an orderly end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from agent.ports import Ledger, Transport
 from workers.consume import Consumer
 from workers.decide import Decider
 from workers.handle import handle
-from workers.relay import Relay
 
 log = structlog.get_logger(__name__)
 
 Chore = Callable[[asyncio.Event], Awaitable[None]]
-"""Something a worker does beside its work, until the event is set."""
+"""Something a worker does beside its work, such as the relay's sweeps, until the event is set."""
 
 
 class Worker:
@@ -29,7 +28,6 @@ class Worker:
         decider: Decider,
         ledger: Ledger,
         streams: Transport,
-        relay: Relay,
         *,
         routes: Sequence[str],
         slots: int,
@@ -39,7 +37,6 @@ class Worker:
         paused: Callable[[str], bool] = lambda route: False,
     ) -> None:
         self._chores = chores
-        self._relay = relay
         self._drain_s = drain_s
         deliver = partial(handle, decide=decider, ledger=ledger, streams=streams)
         self._consumers = [
@@ -62,7 +59,6 @@ class Worker:
         keepers = [asyncio.create_task(consumer.keep(stop, done)) for consumer in self._consumers]
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._relay.run(stop))
                 for chore in self._chores:
                     tasks.create_task(_beside(chore, stop))
                 for consumer in self._consumers:

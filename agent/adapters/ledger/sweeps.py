@@ -41,13 +41,24 @@ class PostgresSweeps:
 
     async def look_for(self, missing: Missing, age_s: float) -> int:
         async with _reached():
-            rows = await self._ledger.pool.fetch(sql("in_streams"), age_s, BATCH)
-            if not rows:
-                return 0
-            gone = await missing([(_pointer(row), row["entry"]) for row in rows])
-            marks = [(row["run_id"], row["entry"], lost) for row, lost in zip(rows, gone, strict=True)]
-            async with transaction(self._ledger.pool, durable=False) as connection:
-                await connection.execute(sql("looked_for"), *columns(marks, 3))
+            return await self._mark(missing, await self._ledger.pool.fetch(sql("in_streams"), age_s, BATCH))
+
+    async def audit(self, missing: Missing, *, untouched: bool = False) -> int:
+        found, last = 0, ""
+        async with _reached():
+            while rows := await self._ledger.pool.fetch(sql("audit"), last, untouched, BATCH):
+                found += await self._mark(missing, rows)
+                last = rows[-1]["run_id"]
+        return found
+
+    async def _mark(self, missing: Missing, rows: Sequence[Any]) -> int:
+        """Note of each row's entry that it was found or is gone; how many are gone."""
+        if not rows:
+            return 0
+        gone = await missing([(_pointer(row), row["entry"]) for row in rows])
+        marks = [(row["run_id"], row["entry"], lost) for row, lost in zip(rows, gone, strict=True)]
+        async with transaction(self._ledger.pool, durable=False) as connection:
+            await connection.execute(sql("looked_for"), *columns(marks, 3))
         return sum(gone)
 
     async def end_overdue(self) -> Sequence[str]:

@@ -30,3 +30,8 @@ class Keys:
     def feed(self) -> str:
         """The public feed of events: see `docs/feed.md`."""
         return f"{self.prefix}:events"
+
+    @property
+    def epoch(self) -> str:
+        """The hash that tells whether this Redis is the one that the ledger knows."""
+        return f"{self.prefix}:epoch"

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from agent.adapters.streams import entries, scripts
 from agent.adapters.streams.client import AWAY, BLOCK_MS, SharedPipeline, away
 from agent.adapters.streams.keys import Keys
+from agent.epoch import Known, Seen
 from agent.ports import Delivery, Pointer, Unreadable
 
 WAITERS_TTL_S = 3_600
@@ -95,6 +96,17 @@ class RedisStreams:
         except AWAY as error:
             raise away(error) from error
 
+    async def meet(self, known: Known) -> Seen:
+        """See `agent.epoch.Meet`."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.info("server")
+                pipeline.eval(scripts.MEET, 1, self._keys.epoch, known.epoch, str(known.mark))
+                server, (epoch, mark, regrouped) = await pipeline.execute()
+        except AWAY as error:
+            raise away(error) from error
+        return Seen(epoch, mark, str(server.get("run_id", "")), bool(regrouped))
+
     def reader(self, route: str) -> RouteReader:
         """The one who reads a route in this process' name."""
         return RouteReader(self._client, self._keys, route, self._instance)
@@ -107,6 +119,7 @@ class RouteReader:
         self.route = route
         self._client = client
         self._key = keys.work(route)
+        self._epoch = keys.epoch
         self._group = keys.group(route)
         self._worker = worker
 
@@ -154,9 +167,10 @@ class RouteReader:
         await self._do("EVAL", scripts.LEAVE, 1, self._key, self._group, self._worker)
 
     async def join(self) -> None:
-        """Make the group, from the beginning of the stream, unless it is there."""
+        """Make the group, from the beginning of the stream, unless it is there; the relay is told that it was not."""
         try:
             await self._client.xgroup_create(self._key, self._group, id="0", mkstream=True)
+            await self._client.hset(self._epoch, "regrouped", self.route)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise away(error) from error

@@ -39,3 +39,22 @@ end
 return 0
 """
 """Take a consumer's name out of the group, unless work is pending under it: that would be lost with the name."""
+
+MEET = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
+local found = redis.call('HMGET', KEYS[1], 'epoch', 'mark', 'regrouped')
+local epoch, mark = found[1] or '', tonumber(found[2] or '') or -1
+local known, new = ARGV[1], tonumber(ARGV[2])
+local function count(name) return tonumber(string.match(name, '^%d+') or '') or 0 end
+local follows = epoch == known and (mark == new or mark == new - 1)
+local arrives = new == 0 and epoch ~= known and count(epoch) < count(known)
+if known ~= '' and (follows or arrives) then
+  redis.call('HSET', KEYS[1], 'epoch', known, 'mark', ARGV[2])
+end
+redis.call('HDEL', KEYS[1], 'regrouped')
+return {epoch, mark, found[3] and 1 or 0}
+"""
+"""Write the ledger's epoch and mark where they follow from what stands here, and say what stood here.
+
+In one step: a server that forgot everything between two would look as if it had not. One that comes late turns nothing
+back."""
