@@ -11,6 +11,7 @@ Every way a delivery can fail, by what its caller should do:
 * Misconfigured      the process cannot do its job and refuses to start
   x Absent           ... because an engine does not answer: it may yet come
 * Refused            the store refuses this very row; the others are fine
+* KeyTaken           the caller's idempotency key stands for another request
 """
 
 from __future__ import annotations
@@ -88,3 +89,7 @@ class Absent(Misconfigured):
 
 class Refused(Exception):
     """The store refuses this row and would refuse it again; it harms no other."""
+
+
+class KeyTaken(Exception):
+    """This idempotency key was used for another body before."""

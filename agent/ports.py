@@ -76,6 +76,18 @@ def _cut(text: str, most: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class OnceKey:
+    """A caller's idempotency key: one run per key and project, for `lives_s` seconds.
+
+    `body_hash` tells a repeated request from another one that uses the key again.
+    """
+
+    key: str
+    body_hash: bytes
+    lives_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to open: it, its first event and its work row are one write. `deadline_s` counts from now."""
 
@@ -91,6 +103,11 @@ class NewRun:
     route: str
     deadline_s: float
     trace: str = ""
+    once: OnceKey | None = None
+    fingerprint: bytes | None = None
+    """Hash of the caller and the body: a repeated request that has no key is known by it."""
+    holder: str | None = None
+    """The API process and connection that waits for the run."""
 
     @property
     def pointer(self) -> Pointer:
@@ -161,8 +178,12 @@ class Begun:
 class Ledger(Protocol):
     """The only thing that remembers. Every method raises `Transient` if the store cannot be reached."""
 
-    async def open(self, new: NewRun, /) -> None:
-        """Write a run, its first event and its work row: all of it, or nothing."""
+    async def open(self, new: NewRun, /) -> str:
+        """Write a run, its first event and its work row: all of it, or nothing; the id of the run.
+
+        That is another one's, and nothing is written, if `new.once` has opened it already. Raises `KeyTaken` if that
+        one had another body.
+        """
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
         """Open an attempt: None if the work has moved on, ended, is not due, or is carried by another stream entry.

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     """Binding to more than loopback is refused without it: there are no API keys yet to keep strangers out."""
     max_body_bytes: int = Field(2_000_000, gt=0)
     max_input_chars: int = Field(200_000, gt=0)
+    keep_alive_s: float = Field(15.0, gt=0)
+    """A call that waits longer is sent white space so often, so that no proxy takes it for dead."""
+    ledger_timeout_s: float = Field(5.0, gt=0)
+    """The longest that a request waits for the ledger before it is refused."""
+    retry_within_s: float = Field(600.0, gt=0)
+    """A repeated request that has no key may mean a run no older than that."""
+    response_retention_s: float = Field(30 * 86_400.0, gt=0)
+    """How long a response that is to be stored is kept, and its idempotency key with it."""
 
     slots: int = Field(64, ge=1, le=10_000)
     """Deliveries that a worker works on at once, per route."""

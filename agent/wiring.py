@@ -7,13 +7,15 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import orjson
 import structlog
 
+from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.epochs import PostgresEpochs
@@ -21,6 +23,7 @@ from agent.adapters.ledger.looking import LedgerLook
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.model.book import OFFLINE, ModelBook
 from agent.adapters.model.offline import OfflineModel
@@ -33,6 +36,7 @@ from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
 from agent.errors import Absent, Misconfigured
 from agent.ports import Pointer, RunView, StoredPassage
+from agent.presence import Kind, present
 from agent.prompting import SHIPPED, PromptBook
 from agent.settings import Settings
 
@@ -72,6 +76,7 @@ class Connected:
     pauses: PostgresPauses
     look: LedgerLook
     epochs: PostgresEpochs
+    callers: PostgresCallers
 
 
 class LedgerShelf:
@@ -135,10 +140,13 @@ def searcher(settings: Settings, library: Library) -> Searcher:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Connected]:
+async def connected(
+    settings: Settings, database_url: str, redis_url: str, kind: Kind | None = None
+) -> AsyncIterator[Connected]:
     """Both engines, probed; one that does not answer is waited for, `start_wait_s` at most.
 
-    Raises `Misconfigured` where one cannot serve, or is not at this release's version.
+    The ledger knows meanwhile that this process lives, if `kind` says what it is. Raises `Misconfigured` where an
+    engine cannot serve, or is not at this release's version.
     """
     await _both_there(database_url, redis_url, settings.start_wait_s)
     pool, hot = await connect_ledger(database_url), await connect_hot(database_url)
@@ -147,18 +155,21 @@ async def connected(settings: Settings, database_url: str, redis_url: str) -> As
         ledger, library = PostgresLedger(pool, hot), Library(pool)
         streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
         shelf = LedgerShelf(ledger, library)
-        yield Connected(
-            ledger,
-            PostgresSweeps(ledger),
-            library,
-            NotedStreams(streams, ledger),
-            shelf,
-            name,
-            PostgresPauses(pool),
-            LedgerLook(pool),
-            PostgresEpochs(pool),
-        )
-        await ledger.drain()
+        presence = PostgresPresence(pool)
+        async with present(presence, name, kind, metadata.version("cuelight")) if kind else nullcontext():
+            yield Connected(
+                ledger,
+                PostgresSweeps(ledger),
+                library,
+                NotedStreams(streams, ledger),
+                shelf,
+                name,
+                PostgresPauses(pool),
+                LedgerLook(pool),
+                PostgresEpochs(pool),
+                PostgresCallers(pool),
+            )
+            await ledger.drain()
     finally:
         await client.aclose()
         await hot.close()

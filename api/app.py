@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -12,10 +13,12 @@ from starlette.routing import BaseRoute, Route
 from api.door import Door
 from api.errors import handlers
 from api.health import Health
+from api.holding import Holding
 from api.metrics import page
 from api.middleware import EveryReply
 from api.models import Models
 from api.passages import Passages
+from api.patience import PatientShelf
 from api.responses import Responses
 from api.waiting import Waiters
 
@@ -24,16 +27,18 @@ __all__ = ["Door", "create_app"]
 
 def create_app(door: Door) -> FastAPI:
     """The HTTP service. Its lifespan must run, or waiting calls are only answered at their deadline."""
-    waiters = Waiters(door.doorbell, door.shelf)
+    door = replace(door, shelf=PatientShelf(door.shelf, door.settings.ledger_timeout_s, door.sleep))
+    waiters = Waiters(door.doorbell, door.shelf, door.sleep)
+    holding = Holding(door.callers, door.instance, door.sleep)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with waiters.running():
+        async with holding.running(), waiters.running():
             yield
 
     return FastAPI(
         title="Cuelight",
-        routes=_routes(door, waiters),
+        routes=_routes(door, waiters, holding),
         middleware=[Middleware(EveryReply)],
         exception_handlers=handlers(),
         lifespan=lifespan,
@@ -45,8 +50,8 @@ def create_app(door: Door) -> FastAPI:
     )
 
 
-def _routes(door: Door, waiters: Waiters) -> list[BaseRoute]:
-    responses, models, passages, health = Responses(door, waiters), Models(door), Passages(door), Health(door)
+def _routes(door: Door, waiters: Waiters, holding: Holding) -> list[BaseRoute]:
+    responses, models, passages, health = Responses(door, waiters, holding), Models(door), Passages(door), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),

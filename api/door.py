@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.callers import Callers
 from agent.inspection import Stall
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
 from agent.settings import Settings
 from api.ids import new_response_id
+from api.patience import Sleep
 
 
 class Budget(Protocol):
@@ -51,7 +54,7 @@ class AgentCard(Protocol):
 class Opener(Protocol):
     """The one thing of the ledger that the door writes with."""
 
-    async def open(self, new: NewRun, /) -> None: ...
+    async def open(self, new: NewRun, /) -> str: ...
 
 
 class Publisher(Protocol):
@@ -73,6 +76,7 @@ class Door:
     shelf: Shelf
     doorbell: Doorbell
     streams: Publisher
+    callers: Callers
     agents: Mapping[str, AgentCard]
     default_agent: str
     settings: Settings
@@ -80,7 +84,11 @@ class Door:
     offline: bool = False
     """Whether answers come from the model that needs no endpoint."""
     project: str = DEFAULT_PROJECT
+    instance: str = "door"
+    """The name of this process among all."""
     clock: Callable[[], float] = time.time
+    sleep: Sleep = asyncio.sleep
+    """How every wait in here passes, so that a test can hold it."""
     new_id: Callable[[], str] = new_response_id
     paused: Callable[[], Mapping[str, Pause]] = dict
     """What an operator has stopped, by its scope: `intake`, `route:NAME`."""

@@ -23,7 +23,7 @@ CLIENT_GONE = 499
 """Nobody reads this reply: the client hung up first. The number is nginx's."""
 
 NEVER_RETRY = {"x-should-retry": "false"}
-"""OpenAI's clients repeat a POST after any 5xx; the run exists already and a repeat would start, and pay, another."""
+"""Told with every reply that sending the same again cannot mend."""
 
 PAUSED_RETRY_S = "10"
 """Pauses last longer than a hiccup; a client that is told this much tries again on its own."""
@@ -50,7 +50,7 @@ class ApiError(Exception):
         self.message = message
         self.code = code
         self.param = None if param is None else shown(param)
-        self.headers = dict(headers or {})
+        self.headers = {**_advice(status), **(headers or {})}
 
     def body(self) -> dict[str, Any]:
         error = {"message": self.message, "type": _type(self.status), "param": self.param, "code": self.code}
@@ -87,7 +87,7 @@ def not_found(message: str, *, code: str = "not_found", param: str | None = None
 
 def unavailable(message: str) -> ApiError:
     """503: nothing was done; the same request may succeed in a second."""
-    return ApiError(503, message, code="unavailable", headers={"retry-after": "1"})
+    return ApiError(503, message, code="unavailable")
 
 
 def paused(reason: str) -> ApiError:
@@ -99,7 +99,7 @@ def paused(reason: str) -> ApiError:
 
 def internal() -> ApiError:
     """500: a bug of ours. The log knows more; the client does not need to."""
-    return ApiError(500, "The service made a mistake; it has been logged.", code="server_error", headers=NEVER_RETRY)
+    return ApiError(500, "The service made a mistake; it has been logged.", code="server_error")
 
 
 def shown(value: str) -> str:
@@ -122,6 +122,13 @@ def _type(status: int) -> str:
     if status >= 500:
         return "server_error"
     return "not_found" if status == 404 else "invalid_request_error"
+
+
+def _advice(status: int) -> dict[str, str]:
+    """What a client library does best with such a reply: it would repeat any 409 and 5xx by itself."""
+    if status in (429, 503):
+        return {"retry-after": "1"}
+    return {} if status == 408 else NEVER_RETRY
 
 
 async def _typed(request: Request, error: ApiError) -> Response:

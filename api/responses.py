@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+from dataclasses import replace
+from typing import Any
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.envelope import seal
-from agent.errors import Transient
 from agent.events import RequestReceived
-from agent.pauses import INTAKE
-from agent.ports import NewRun, Pointer, RunView
+from agent.ports import NewRun
 from agent.request import Request as AskedRequest
 from api.admission import Admitted, admit
 from api.body import read_json
 from api.door import AgentCard, Door
-from api.errors import CLIENT_GONE, NEVER_RETRY, ApiError, internal, json_reply, not_found, paused, unknown, unsupported
+from api.errors import json_reply, not_found, unknown, unsupported
+from api.foreground import Foreground
+from api.holding import Holding
 from api.projection import project
+from api.repeats import fingerprint, is_retry, once_key
 from api.trace import traceparent_of
-from api.waiting import Waiters, unless_gone
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+from api.waiting import Waiters
 
 _ID = re.compile(r"resp_[0-9a-zA-Z]{1,64}")
 _IDLE_QUERY = {"stream": "false", "include_obfuscation": "false", "starting_after": "", "include": "", "include[]": ""}
@@ -33,24 +33,19 @@ _IDLE_QUERY = {"stream": "false", "include_obfuscation": "false", "starting_afte
 class Responses:
     """The calls on responses."""
 
-    def __init__(self, door: Door, waiters: Waiters) -> None:
+    def __init__(self, door: Door, waiters: Waiters, holding: Holding) -> None:
         self._door = door
-        self._waiters = waiters
+        self._holding = holding
+        self._foreground = Foreground(door, waiters, holding)
 
     async def create(self, request: Request) -> Response:
         """POST /v1/responses: 200 with the Response object once the run has ended, however it ended."""
         for name in request.query_params:
             raise unknown(name)
-        if "idempotency-key" in request.headers:
-            raise unsupported("Idempotency-Key", "the header Idempotency-Key")
         body = await read_json(request, self._door.settings.max_body_bytes)
-        new = self._new(admit(body, self._door), traceparent_of(request))
-        if pause := self._door.paused().get(INTAKE):
-            raise paused(pause.reason)
+        new = self._new(request, body, admit(body, self._door))
         with structlog.contextvars.bound_contextvars(run=new.id):
-            await self._door.ledger.open(new)
-            view = await unless_gone(self._ending(new), request.receive)
-        return Response(status_code=CLIENT_GONE) if view is None else json_reply(project(view))
+            return await self._foreground.answer(new, request.receive, retry=is_retry(request))
 
     async def retrieve(self, request: Request) -> Response:
         """GET /v1/responses/{id}: the stored response, as far as it has come."""
@@ -65,39 +60,17 @@ class Responses:
             raise not_found("There is no stored response with this id", code="response_not_found", param="id")
         return json_reply(project(view))
 
-    def _new(self, admitted: Admitted, trace: str) -> NewRun:
-        return new_run(self._door.new_id(), admitted.card, admitted.request, self._door.project, trace)
+    def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
+        door, trace = self._door, traceparent_of(request)
+        new = new_run(door.new_id(), admitted.card, admitted.request, door.project, trace)
+        once = once_key(request, body, self._kept_s(new))
+        mark = None if once else fingerprint(request, body)
+        return replace(new, once=once, fingerprint=mark, holder=self._holding.connection())
 
-    async def _ending(self, new: NewRun) -> RunView:
-        """The run once it has ended. Raises `ApiError` 504 if it has not by its deadline and a little more."""
-        try:
-            async with asyncio.timeout(new.deadline_s + self._door.grace_s), self._waiters.expect(new.id) as bell:
-                await self._publish(new.pointer)
-                while True:
-                    await bell.wait()
-                    bell.clear()
-                    if ended := await self._ended(new.id):
-                        return ended
-        except TimeoutError:
-            if ended := await self._ended(new.id):
-                return ended
-            raise _late(new) from None
-
-    async def _publish(self, pointer: Pointer) -> None:
-        try:
-            await self._door.streams.publish(pointer)
-        except Exception as error:  # the run is safe in the ledger, and the relay publishes what nobody did
-            log.warning("publish_failed", error=str(error), exc_info=not isinstance(error, Transient))
-
-    async def _ended(self, run: str) -> RunView | None:
-        try:
-            view = await self._door.shelf.view(run, self._door.project)
-        except Transient as error:
-            log.warning("view_failed", error=str(error))  # the next look rings again
-            return None
-        if view is None:
-            raise internal()
-        return view if view.status != "in_progress" else None
+    def _kept_s(self, new: NewRun) -> float:
+        """How long the answer of a run can be asked for with its key."""
+        settings = self._door.settings
+        return settings.response_retention_s if new.store else new.deadline_s + settings.retry_within_s
 
 
 def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace: str) -> NewRun:
@@ -116,10 +89,3 @@ def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace
         deadline_s=card.agent.budget.deadline_s,
         trace=trace,
     )
-
-
-def _late(new: NewRun) -> ApiError:
-    then = f"poll GET /v1/responses/{new.id}" if new.store else "it was not to be stored, so its answer is lost"
-    message = f"Response {new.id} has not ended in time; {then}"
-    headers = {"location": f"/v1/responses/{new.id}", **NEVER_RETRY}
-    return ApiError(504, message, code="timeout", headers=headers)

@@ -30,7 +30,7 @@ async def serve(
     refuse_open_network(settings)
     company = cast(settings)
     async with (
-        connected(settings, database_url, redis_url) as engines,
+        connected(settings, database_url, redis_url, "api") as engines,
         PauseWatch(engines.pauses).running() as pauses,
     ):
         await archive_prompts(company.book, company.agents, engines.ledger)
@@ -42,6 +42,8 @@ async def serve(
             shelf=engines.shelf,
             doorbell=engines.streams,
             streams=engines.streams,
+            callers=engines.callers,
+            instance=engines.instance,
             agents=company.agents,
             default_agent=company.default,
             settings=settings,

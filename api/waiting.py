@@ -7,15 +7,17 @@ Neither says how a run ended: whoever is woken reads the ledger, and may go on w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from enum import Enum, auto
+from typing import Any, Generic, TypeVar
 
 import structlog
 from starlette.types import Receive
 
 from agent.errors import Transient
 from agent.ports import Doorbell, Shelf
+from api.patience import Sleep, leave, settle
 
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -28,9 +30,7 @@ BACK_OFF_S = 1.0
 class Waiters:
     """Who waits for which run in this process. `sleep` is `asyncio.sleep`, or what a test holds."""
 
-    def __init__(
-        self, doorbell: Doorbell, shelf: Shelf, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, doorbell: Doorbell, shelf: Shelf, sleep: Sleep = asyncio.sleep) -> None:
         self._doorbell = doorbell
         self._shelf = shelf
         self._sleep = sleep
@@ -54,7 +54,7 @@ class Waiters:
             await asyncio.sleep(0)
             yield bell
         finally:
-            registering.cancel()
+            leave([registering])
             self._forget(run, bell)
 
     @asynccontextmanager
@@ -64,7 +64,7 @@ class Waiters:
         try:
             yield
         finally:
-            await _cancel(loops)
+            await settle(loops)
 
     async def _register(self, run: str) -> None:
         try:
@@ -101,6 +101,45 @@ class Waiters:
                 log.warning("look_failed", error=str(error), exc_info=not isinstance(error, Transient))
 
 
+class News(Enum):
+    """What woke whoever watches over a waiting call."""
+
+    ENDED = auto()
+    GONE = auto()
+    """The client has hung up."""
+    PULSE = auto()
+    """Nothing, for as long as a pulse lasts."""
+
+
+class Vigil(Generic[T]):
+    """Work that a client waits for, and the client, watched together. The body must be read; `close` must be called."""
+
+    def __init__(self, work: Coroutine[Any, Any, T], receive: Receive, pulse_s: float, sleep: Sleep) -> None:
+        self._working = asyncio.ensure_future(work)
+        self._leaving = asyncio.ensure_future(_leave(receive))
+        self._pulse_s = pulse_s
+        self._sleep = sleep
+
+    async def news(self) -> News:
+        """What happens next; a client that left is worth more than an ending, since nobody would read that."""
+        pulse = asyncio.ensure_future(self._sleep(self._pulse_s))
+        try:
+            await asyncio.wait((self._working, self._leaving, pulse), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leave([pulse])
+        if self._leaving.done():
+            return News.GONE
+        return News.ENDED if self._working.done() else News.PULSE
+
+    def result(self) -> T:
+        """What the work brought, once it has ended. Raises what the work raised."""
+        return self._working.result()
+
+    async def close(self) -> None:
+        """Stop both."""
+        await settle((self._working, self._leaving))
+
+
 async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T | None:
     """What `work` brings; None if the client hangs up first, and then `work` is cancelled. The body must be read."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leave(receive))
@@ -108,16 +147,9 @@ async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T | Non
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
-        await _cancel((working, leaving))
+        await settle((working, leaving))
 
 
 async def _leave(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

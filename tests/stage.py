@@ -19,7 +19,9 @@ from agent.request import Request
 from agent.router import Route, Router
 from agent.run import Run
 from agent.settings import Settings
+from agent.testing.callers import MemoryCallers
 from agent.testing.memory import MemoryLedger
+from agent.testing.presence import MemoryPresence
 from agent.testing.streams import MemoryStreams
 from api.app import create_app
 from api.door import AgentCard, Door
@@ -48,7 +50,9 @@ class Stage(MemoryStreams):
 
     def __init__(self, settle: Settle | None = None, **door: Any) -> None:
         super().__init__()
-        self.ledger = MemoryLedger()
+        self.ledger = door.get("ledger", MemoryLedger())
+        self.presence = MemoryPresence(self.ledger)
+        self.callers = MemoryCallers(self.ledger, self.presence)
         self.settle = settle
         cards = {name: card(name) for name in ("documents", "chat")}
         settings = Settings(max_body_bytes=20_000, max_input_chars=5_000)
@@ -57,6 +61,7 @@ class Stage(MemoryStreams):
             shelf=self.ledger,
             doorbell=self,
             streams=self,
+            callers=self.callers,
             agents=cards,
             default_agent="documents",
             settings=settings,

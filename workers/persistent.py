@@ -47,8 +47,8 @@ class Persistent:
     async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
         return await self._insist(begun, outcome, partial(self._ledger.commit, begun, outcome))
 
-    async def open(self, new: NewRun, /) -> None:
-        await self._ledger.open(new)
+    async def open(self, new: NewRun, /) -> str:
+        return await self._ledger.open(new)
 
     async def published(self, entries: Mapping[Pointer, str], /) -> None:
         await self._ledger.published(entries)

@@ -45,7 +45,10 @@ async def serve(
     if unknown:
         raise Misconfigured(f"there is no route {unknown[0]!r}; the agents have {', '.join(company.routes)}")
     serving.serve(settings.metrics_host, settings.metrics_port)
-    async with connected(settings, database_url, redis_url) as engines, PauseWatch(engines.pauses).running() as pauses:
+    async with (
+        connected(settings, database_url, redis_url, "worker") as engines,
+        PauseWatch(engines.pauses).running() as pauses,
+    ):
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
@@ -99,7 +102,7 @@ async def serve_relay(
     """Relay for workers that do not, until `stop`. Raises `Misconfigured` before anything was begun."""
     company = cast(settings)
     serving.serve(settings.metrics_host, settings.metrics_port)
-    async with connected(settings, database_url, redis_url) as engines:
+    async with connected(settings, database_url, redis_url, "relay") as engines:
         log.info("relay_started", relay=engines.instance)
         ready()
         await build_relay(settings, company, engines).run(stop)

@@ -1,11 +1,13 @@
 """For whoever writes steps and agents: everything a test needs to run them without an engine and without waiting."""
 
+from agent.testing.callers import MemoryCallers
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
 from agent.testing.pauses import MemoryPauses
-from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, RunRow, WorkRow
+from agent.testing.presence import MemoryPresence
+from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
 
@@ -17,9 +19,12 @@ __all__ = [
     "DeadLetter",
     "Handle",
     "HeldClock",
+    "KeyRow",
+    "MemoryCallers",
     "MemoryLedger",
     "MemoryLetters",
     "MemoryPauses",
+    "MemoryPresence",
     "MemoryStreams",
     "RunRow",
     "Script",

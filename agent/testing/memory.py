@@ -15,12 +15,12 @@ from typing import assert_never, cast
 import orjson
 
 from agent.envelope import Envelope, Key, Sealed, scrub, seal
-from agent.errors import Refused, Transient
+from agent.errors import KeyTaken, Refused, Transient
 from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
 from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, StoredPassage, Unreadable
 from agent.testing import bills
 from agent.testing.clock import HeldClock
-from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, RunRow, RunStatus, WorkRow
+from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, RunStatus, WorkRow
 
 
 class MemoryLedger:
@@ -39,21 +39,36 @@ class MemoryLedger:
         self.attempts: dict[str, AttemptRow] = {}
         self.calls: dict[str, CallRow] = {}
         self.dead_letters: dict[str, DeadLetter] = {}
+        self.keys: dict[tuple[str, str], KeyRow] = {}
         self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
         self._numbers = count(1)
 
-    async def open(self, new: NewRun, /) -> None:
+    async def open(self, new: NewRun, /) -> str:
         """As `Ledger.open`; a run that is there already stays as it is. Raises `Refused` for text no store takes."""
         await self._turn()
         if not _storable(new.request) or not _storable(new.first.data):
             raise Refused(f"run {new.id} holds characters that cannot be stored")
-        if new.id in self.runs:
-            return
+        if (behind := self._behind(new)) in self.runs:
+            return behind
         now = self.clock.now()
-        self.runs[new.id] = RunRow(new, now, now + timedelta(seconds=new.deadline_s))
+        self.runs[new.id] = RunRow(new, now, now + timedelta(seconds=new.deadline_s), holder=new.holder)
         self.events[new.id] = [Envelope(new.pointer.key, new.first, now)]
         self.work[new.id] = WorkRow(new.pointer, now)
+        return new.id
+
+    def _behind(self, new: NewRun) -> str:
+        """The run that has the key of this one, which may be itself."""
+        if new.once is None:
+            return new.id
+        place, now = (new.project, new.once.key), self.clock.now()
+        row = self.keys.get(place)
+        if row is None or row.expires_at <= now or self.runs[row.run].purged:
+            row = KeyRow(new.id, new.once.body_hash, now + timedelta(seconds=new.once.lives_s))
+            self.keys[place] = row
+        if row.body_hash != new.once.body_hash:
+            raise KeyTaken(f"{row.run} has this key")
+        return row.run
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
         """As `Ledger.begin`."""

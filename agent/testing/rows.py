@@ -32,6 +32,8 @@ class RunRow:
     generation: int = 1
     reopened_at: datetime | None = None
     purged: bool = False
+    holder: str | None = None
+    delivered_at: datetime | None = None
 
     def view(self, generation: int) -> RunView:
         """The run as the door shows it."""
@@ -54,6 +56,15 @@ class RunRow:
             calls=self.calls,
             attempts=self.attempts,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """Which run an idempotency key opened."""
+
+    run: str
+    body_hash: bytes
+    expires_at: datetime
 
 
 @dataclass(slots=True)

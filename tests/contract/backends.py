@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from agent.callers import Callers
 from agent.envelope import Envelope
 from agent.letters import Letters
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
+from agent.presence import Presence
 from agent.testing import (
     AttemptRow,
     AuditRow,
     CallRow,
     DeadLetter,
+    MemoryCallers,
     MemoryLedger,
     MemoryLetters,
     MemoryPauses,
+    MemoryPresence,
     MemoryStreams,
     WorkRow,
 )
@@ -39,7 +43,7 @@ class Store(Protocol):
     @property
     def ledger(self) -> LedgerUnderTest: ...
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass for all work there is."""
+        """Let `seconds` pass for all work, keys and processes there are."""
 
     async def due(self) -> list[Pointer]:
         """Where the open runs stand that are due."""
@@ -55,7 +59,17 @@ class Store(Protocol):
     def letters(self) -> Letters: ...
     @property
     def pauses(self) -> Pauses: ...
+    @property
+    def callers(self) -> Callers: ...
+    @property
+    def presence(self) -> Presence: ...
     async def audit(self) -> list[AuditRow]: ...
+    async def project(self, name: str) -> None:
+        """Let there be another project."""
+
+    async def instances(self) -> list[str]:
+        """Every process that is on record, alive or not, by name."""
+
     async def purge(self, run: str) -> None:
         """Mark a run as one whose text was removed."""
 
@@ -92,9 +106,17 @@ class MemoryStore:
         self.ledger = MemoryLedger()
         self.letters = MemoryLetters(self.ledger)
         self.pauses = MemoryPauses(self.ledger)
+        self.presence = MemoryPresence(self.ledger)
+        self.callers = MemoryCallers(self.ledger, self.presence)
 
     async def audit(self) -> list[AuditRow]:
         return self.ledger.audit
+
+    async def project(self, name: str) -> None:
+        """The twin takes any."""
+
+    async def instances(self) -> list[str]:
+        return sorted(self.presence.rows)
 
     async def purge(self, run: str) -> None:
         self.ledger.runs[run].purged = True

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
@@ -24,6 +26,11 @@ from agent.ports import Delivery, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
 
+AGEING = (
+    "update idempotency_keys set expires_at = expires_at - make_interval(secs => $1)",
+    "update instances set seen_at = seen_at - make_interval(secs => $1)",
+    "update runs set created_at = created_at - make_interval(secs => $1)",
+)
 TEMPLATE = "contract_template"
 _migrated: set[str] = set()
 
@@ -45,10 +52,18 @@ class RealStore:
         self.ledger = PostgresLedger(pool, hot)
         self.letters = PostgresLetters(pool)
         self.pauses = PostgresPauses(pool)
+        self.callers = PostgresCallers(pool)
+        self.presence = PostgresPresence(pool)
 
     async def audit(self) -> list[AuditRow]:
         rows = await self.pool.fetch("select actor, action, subject from audit order by at")
         return [AuditRow(**row) for row in rows]
+
+    async def project(self, name: str) -> None:
+        await self.pool.execute("insert into projects (id, name) values ($1, $1)", name)
+
+    async def instances(self) -> list[str]:
+        return [row["id"] for row in await self.pool.fetch("select id from instances order by id")]
 
     async def purge(self, run: str) -> None:
         await self.pool.execute("update runs set purged_at = now() where id = $1", run)
@@ -65,6 +80,8 @@ class RealStore:
             "deadline = deadline - make_interval(secs => $1)",
             seconds,
         )
+        for statement in AGEING:
+            await self.pool.execute(statement, seconds)
         await self.pool.execute("update dead_letters set created_at = created_at - make_interval(secs => $1)", seconds)
 
     async def due(self) -> list[Pointer]:

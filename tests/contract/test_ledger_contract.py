@@ -54,7 +54,7 @@ async def test_a_run_that_cannot_be_stored_is_refused_and_its_neighbour_opens(st
         store.ledger.open(new_run("resp_good")),
         return_exceptions=True,
     )
-    assert isinstance(results[0], Refused) and results[1] is None
+    assert isinstance(results[0], Refused) and results[1] == "resp_good"
     assert [pointer.run for pointer in await store.due()] == ["resp_good"]
 
 

@@ -11,7 +11,7 @@ from agent.effects import CallModel
 from agent.envelope import Sealed, index, seal, unseal
 from agent.events import CATALOGUE, Ending, Event, Usage
 from agent.outcome import Advance, Outcome, Postpone
-from agent.ports import DEFAULT_PROJECT, Begun, Call, CallStatus, Delivery, NewRun, Pointer
+from agent.ports import DEFAULT_PROJECT, Begun, Call, CallStatus, Delivery, NewRun, OnceKey, Pointer
 from agent.request import Message, Request
 from tests.contract.backends import Store
 
@@ -43,7 +43,16 @@ TYPES = index((*CATALOGUE, Counted, Noted, Finished))
 ROUTES = ("first", "second", "third", "fourth")
 
 
-def new_run(name: str = "resp_1", *, start: int = 7, deadline_s: float = 100_000.0, **changes: str) -> NewRun:
+def new_run(
+    name: str = "resp_1",
+    *,
+    start: int = 7,
+    deadline_s: float = 100_000.0,
+    once: OnceKey | None = None,
+    fingerprint: bytes | None = None,
+    holder: str | None = None,
+    **changes: str,
+) -> NewRun:
     """A run of the toy agent."""
     request = Request(messages=(Message(role="user", content=f"count from {start}"),))
     return NewRun(
@@ -58,6 +67,9 @@ def new_run(name: str = "resp_1", *, start: int = 7, deadline_s: float = 100_000
         route=ROUTES[0],
         deadline_s=deadline_s,
         trace="00-trace",
+        once=once,
+        fingerprint=fingerprint,
+        holder=holder,
     )
 
 

@@ -21,6 +21,7 @@ from agent.outcome import failure_of
 from agent.ports import NewRun, Pointer, StoredPassage
 from agent.testing.memory import MemoryLedger
 from api.app import Door, create_app
+from api.holding import Holding
 from api.middleware import EveryReply
 from api.responses import Responses
 from api.waiting import Waiters
@@ -163,9 +164,10 @@ async def test_a_publish_that_fails_does_not_fail_the_request() -> None:
 
 async def test_an_ending_that_nobody_rang_for_is_found_at_the_deadline() -> None:
     class Swift(MemoryLedger):
-        async def open(self, new: NewRun, /) -> None:
+        async def open(self, new: NewRun, /) -> str:
             await super().open(new)
             await stage.end(new.pointer, accepted())
+            return new.id
 
     stage = Stage()
     stage.ledger = Swift()
@@ -215,7 +217,8 @@ async def test_a_client_that_hangs_up_leaves_no_waiter_behind_and_the_run_goes_o
 
     gone = asyncio.Event()
     door = replace(stage.door, streams=Leaving())
-    app = EveryReply(Route("/v1/responses", Responses(door, waiters).create, methods=["POST"]).app)
+    create = Responses(door, waiters, Holding(stage.callers, "here")).create
+    app = EveryReply(Route("/v1/responses", create, methods=["POST"]).app)
     body = iter([{"type": "http.request", "body": orjson.dumps(QUESTION), "more_body": False}])
     sent: list[Any] = []
 
@@ -239,7 +242,7 @@ async def test_a_client_that_hangs_up_leaves_no_waiter_behind_and_the_run_goes_o
 
 async def test_a_request_that_the_store_refuses_is_the_clients_to_mend() -> None:
     class Picky(MemoryLedger):
-        async def open(self, new: NewRun, /) -> None:
+        async def open(self, new: NewRun, /) -> str:
             raise Refused("bytes")
 
     stage = Stage()
@@ -307,15 +310,6 @@ async def test_agents_are_listed_as_models() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ refusing
-
-
-async def test_an_idempotency_key_is_refused_and_never_ignored() -> None:
-    stage = Stage(lambda _: accepted())
-    async with stage.client() as client:
-        reply = await client.post("/v1/responses", json=QUESTION, headers={"Idempotency-Key": "once"})
-    assert reply.status_code == 400
-    assert error_of(reply)["param"] == "Idempotency-Key"
-    assert stage.ledger.runs == {}
 
 
 async def test_a_body_is_refused_while_it_is_read_once_it_is_too_large() -> None:
@@ -400,7 +394,7 @@ async def test_unknown_paths_and_wrong_methods_are_typed() -> None:
 
 async def test_a_bug_is_a_typed_500_that_gives_nothing_away() -> None:
     class Buggy(MemoryLedger):
-        async def open(self, new: NewRun, /) -> None:
+        async def open(self, new: NewRun, /) -> str:
             raise ZeroDivisionError("secret words")
 
     async with Stage(ledger=Buggy()).client() as client:

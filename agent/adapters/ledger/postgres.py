@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,8 +34,14 @@ class PostgresLedger:
         self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(hot))
         self._marks = Marks(self.published)
 
-    async def open(self, new: NewRun, /) -> None:
-        await self._writes.submit(Opening(new), len(new.request) + len(new.first.data))
+    async def open(self, new: NewRun, /) -> str:
+        opening = Opening(new)
+        try:
+            await self._writes.submit(opening, len(new.request) + len(new.first.data))
+        except asyncio.CancelledError:
+            opening.given_up = True  # nobody waits for it any more: if it was not written yet, it will not be
+            raise
+        return opening.run()
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
         begun = await self._begins.submit((os.urandom(16).hex(), delivery))

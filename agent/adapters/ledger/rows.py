@@ -122,7 +122,15 @@ def open_row(new: NewRun) -> tuple[Any, ...]:
         new.deadline_s,
         new.trace,
     )
-    return (*run, new.route, new.first.type, new.first.version, new.first.data, new.first.agent)
+    first = (new.first.type, new.first.version, new.first.data, new.first.agent)
+    return (*run, new.route, *first, new.fingerprint, new.holder)
+
+
+def key_row(new: NewRun) -> tuple[str, str, str, bytes, float]:
+    """Raises `ValueError` if the run has no key."""
+    if new.once is None:
+        raise ValueError(f"{new.id} has no idempotency key")
+    return (new.project, new.once.key, new.id, new.once.body_hash, new.once.lives_s)
 
 
 def call_row(begun: Begun, call: Call) -> tuple[Any, ...]:

@@ -11,13 +11,33 @@ from agent.adapters.ledger import rows
 from agent.adapters.ledger.connect import Connection, Pool, hot_transaction
 from agent.adapters.ledger.queries import sql, sql_of_both
 from agent.adapters.ledger.rows import Settlement, columns
+from agent.errors import KeyTaken, Transient
 from agent.outcome import Bury
 from agent.ports import Begun, Call, NewRun, Pointer, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    run: str
+    body_hash: bytes
 
 
 @dataclass(slots=True)
 class Opening:
     new: NewRun
+    given_up: bool = False
+    key: KeyRow | None = None
+    """What the ledger has under the caller's key, if there is one."""
+
+    def run(self) -> str:
+        """The run behind the request. Raises `KeyTaken` if its key stands for another body."""
+        if self.new.once is None:
+            return self.new.id
+        if self.key is None:
+            raise Transient("the idempotency key was let go of while it was read", kind="ledger")
+        if self.key.body_hash != self.new.once.body_hash:
+            raise KeyTaken(f"{self.key.run} has this key")
+        return self.key.run
 
 
 @dataclass(slots=True)
@@ -47,7 +67,7 @@ class Writer:
 
     async def __call__(self, batch: Sequence[Write]) -> Sequence[bool]:
         async with self._begun(batch) as connection:
-            await _open(connection, [write.new for write in batch if isinstance(write, Opening)])
+            await _open(connection, [write for write in batch if isinstance(write, Opening) and not write.given_up])
             won = await _settle(connection, batch)
             await _bury(connection, [rows.unreadable_row(w.unreadable) for w in batch if isinstance(w, Garbage)])
             await _published(connection, [entry for w in batch if isinstance(w, Published) for entry in w.entries])
@@ -64,7 +84,8 @@ def _is_one_statement(batch: Sequence[Write]) -> bool:
         settlements = [write for write in batch if isinstance(write, Settlement)]
         take_turns = len({write.key.run for write in settlements}) < len(settlements)
         return not (take_turns or any(write.ends for write in settlements))
-    return len(kinds) == 1
+    with_key = any(isinstance(write, Opening) and write.new.once for write in batch)
+    return len(kinds) == 1 and not with_key
 
 
 async def _run(connection: Connection, name: str, values: list[list[Any]]) -> list[Any]:
@@ -72,8 +93,23 @@ async def _run(connection: Connection, name: str, values: list[list[Any]]) -> li
     return found
 
 
-async def _open(connection: Connection, new: Sequence[NewRun]) -> None:
-    await _run(connection, "open", columns(map(rows.open_row, new), 14))
+async def _open(connection: Connection, openings: Sequence[Opening]) -> None:
+    await take_keys(connection, openings)
+    mine = [write.new for write in openings if write.key is None or write.key.run == write.new.id]
+    await _run(connection, "open", columns(map(rows.open_row, mine), 16))
+
+
+async def take_keys(connection: Connection, openings: Sequence[Opening]) -> None:
+    """Find out who has the callers' keys; those that nobody has are taken, each by the first that wants it."""
+    wanted = [write for write in openings if write.new.once is not None]
+    given = {row[:2]: row for row in sorted((rows.key_row(write.new) for write in wanted), reverse=True)}
+    taken = columns(sorted(given.values()), 5)
+    await _run(connection, "keys_expire", taken[:2])
+    await _run(connection, "keys_take", taken)
+    found = {(row["project_id"], row["key"]): row for row in await _run(connection, "keys_read", taken[:2])}
+    for write in wanted:
+        row = found.get(rows.key_row(write.new)[:2])
+        write.key = None if row is None else KeyRow(row["run_id"], row["body_hash"])
 
 
 def _calls(batch: Sequence[Write]) -> list[list[Any]]:

@@ -1,0 +1,3 @@
+-- gone: this process ends in order.
+-- $1 instance
+delete from instances where id = $1

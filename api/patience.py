@@ -1,0 +1,75 @@
+"""Limits on waiting that hold whatever the other side does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from agent.errors import Transient
+from agent.ports import RunView, Shelf, StoredPassage
+
+T = TypeVar("T")
+Sleep = Callable[[float], Coroutine[Any, Any, None]]
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T], sleep: Sleep) -> T:
+    """What `work` brings. Raises `Transient` after `seconds`: `work` is cancelled then, and not waited for.
+
+    A driver whose server is frozen does not even come back from being cancelled.
+    """
+    working, timer = asyncio.ensure_future(work), asyncio.ensure_future(sleep(seconds))
+    try:
+        await asyncio.wait((working, timer), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise Transient(f"no answer within {seconds:g} s", kind="ledger")
+    finally:
+        leave((working, timer))
+
+
+def leave(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks; whatever becomes of them is nobody's concern."""
+    for task in tasks:
+        task.add_done_callback(_forget)
+        task.cancel()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def settle(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class PatientShelf:
+    """A shelf that is waited for no longer than `seconds` at a time. See `agent.ports.Shelf`."""
+
+    def __init__(self, shelf: Shelf, seconds: float, sleep: Sleep) -> None:
+        self._shelf = shelf
+        self._seconds = seconds
+        self._sleep = sleep
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        return await self._within(self._shelf.view(run, project))
+
+    async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
+        return await self._within(self._shelf.ended(runs))
+
+    async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
+        return await self._within(self._shelf.passage(passage, project))
+
+    async def ping(self) -> None:
+        await self._within(self._shelf.ping())
+
+    async def _within(self, asked: Awaitable[T]) -> T:
+        async def work() -> T:
+            return await asked
+
+        return await within(self._seconds, work(), self._sleep)
