@@ -134,15 +134,16 @@ class House:
         found: str | None = await self.pool.fetchval("select run_id from work where entry is not null")
         return found
 
-    async def happened(self, run: str, kind: str, version: int, data: str, route: str) -> None:
+    async def happened(self, run: str, kind: str, version: int, data: str, route: str, seq: int = 2) -> None:
         """Let an event happen to a run that nobody works on, as another release might have written it."""
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(
-                "insert into events (run_id, generation, seq, type, version, data) values ($1, 1, 2, $2, $3, $4)",
-                *(run, kind, version, data),
+                "insert into events (run_id, generation, seq, type, version, data) values ($1, 1, $5, $2, $3, $4)",
+                *(run, kind, version, data, seq),
             )
             await connection.execute(
-                "update work set seq = 2, route = $2, entry = null, published_at = null where run_id = $1", run, route
+                "update work set seq = $3, route = $2, entry = null, published_at = null where run_id = $1",
+                *(run, route, seq),
             )
 
 

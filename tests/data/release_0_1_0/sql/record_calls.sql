@@ -1,0 +1,22 @@
+-- record_calls: writes intents and what came of calls. A call that ended is not asked again by a late intent, and a
+-- late answer replaces `unknown`.
+-- $1 ids, $2 tokens, $3 runs, $4 generations, $5 seqs, $6 effect types, $7 effect hashes, $8 occurrences, $9 effects,
+-- $10 statuses, $11 models, $12 endpoints, $13 prompts, $14 prompt hashes, $15 worst cases, $16 answers,
+-- $17 error kinds, $18 errors, $19 input, $20 cached, $21 output, $22 reasoning tokens, $23 costs, $24 milliseconds
+insert into calls as c (id, token, run_id, generation, seq, effect_type, effect_hash, occurrence, effect, status,
+                        model, endpoint, prompt, prompt_hash, worst_case_usd, answer, error_kind, error,
+                        input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, duration_ms, ended_at)
+select t.*, case when t.status = 'asked' then null else clock_timestamp() end
+from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::int[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::numeric[], $16::text[], $17::text[],
+            $18::text[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::numeric[], $24::float8[])
+    as t (id, token, run_id, generation, seq, effect_type, effect_hash, occurrence, effect, status, model, endpoint,
+          prompt, prompt_hash, worst_case_usd, answer, error_kind, error, input_tokens, cached_tokens, output_tokens,
+          reasoning_tokens, cost_usd, duration_ms)
+order by t.id
+on conflict (id) do update
+set status = excluded.status, answer = excluded.answer, error_kind = excluded.error_kind, error = excluded.error,
+    input_tokens = excluded.input_tokens, cached_tokens = excluded.cached_tokens,
+    output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
+    cost_usd = excluded.cost_usd, duration_ms = excluded.duration_ms, ended_at = excluded.ended_at
+where c.status in ('asked', 'unknown') and excluded.status <> 'asked'
