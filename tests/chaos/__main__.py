@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
 
 import uvloop
@@ -50,13 +53,20 @@ def _make(order: machine.Order, out: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix="cuelight-chaos-"))
     home.chmod(0o755)  # PostgreSQL may run as another user
     try:
-        uvloop.run(machine.run(order, home, out))
+        uvloop.run(_until_told(machine.run(order, home, out)))
     finally:
         logs = out / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         for log in (*home.glob("*.log"), *home.glob("ledger/*.log")):
             shutil.copy(log, logs)
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def _until_told(run: Coroutine[None, None, None]) -> None:
+    """A SIGTERM ends the run as Ctrl-C does: everything is taken down first."""
+    task = asyncio.ensure_future(run)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tests.chaos.faults.processes import (
     freeze_relay,
     freeze_worker,
     kill_api,
+    kill_heartbeat,
     kill_postgres,
     kill_relay,
     kill_worker,
@@ -33,6 +34,7 @@ __all__ = ["TABLE", "Kind"]
 
 TABLE: dict[str, Kind] = {
     "kill_worker": Kind(kill_worker, "worker"),
+    "kill_heartbeat": Kind(kill_heartbeat, "worker"),
     "kill_api": Kind(kill_api, "api"),
     "kill_relay": Kind(kill_relay, "relay", needs="relay"),
     "kill_redis": Kind(kill_redis, "redis", loses=True),

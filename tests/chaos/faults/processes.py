@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from signal import SIGCONT, SIGSTOP, SIGTERM
 
+import psutil
+
 from tests.chaos.children import Child
 from tests.chaos.faults.kind import Told, length, one
 from tests.chaos.plan import Planned
@@ -28,6 +30,18 @@ async def kill_api(stage: Stage, planned: Planned) -> Told:
 
 async def kill_relay(stage: Stage, planned: Planned) -> Told:
     return await kill(one(stage.relays, planned))
+
+
+async def kill_heartbeat(stage: Stage, planned: Planned) -> Told:
+    """The processes that a worker has beside itself; the worker lives."""
+    child = one(stage.workers, planned)
+    async with child.lock:
+        if not child.alive:
+            return {"target": child.name, "killed": 0}
+        found = psutil.Process(child.pid).children()
+        for process in found:
+            process.kill()
+        return {"target": child.name, "killed": len(found)}
 
 
 async def freeze(child: Child, seconds: float) -> Told:
