@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.evidence import Evidence, Finding
-from tests.chaos.invariants.health import percentile, recoveries, stalls, take_overs
+from tests.chaos.invariants.health import alone, percentile, recoveries, stalls, take_overs
 from tests.chaos.invariants.payments import bills
 
 MOST_SHOWN = 10
@@ -75,7 +75,13 @@ def _times(evidence: Evidence) -> Figures:
     recovery = [seconds for _, seconds in recoveries(evidence)]
     worst = max(recoveries(evidence), key=lambda found: found[1], default=({"kind": "none"}, 0.0))
     latency = [run["ended"] - run["created"] for run in evidence.runs if run["ended"] is not None]
-    spread = {"recovery": recovery, "take_over": take_overs(evidence), "latency": latency, "stall": stalls(evidence)}
+    spread = {
+        "recovery": recovery,
+        "take_over": [seconds for _, seconds in take_overs(evidence)],
+        "take_over_alone": alone(evidence),
+        "latency": latency,
+        "stall": stalls(evidence),
+    }
     told: Figures = {
         name: {"n": len(found), **{f"p{int(p * 100)}": round(percentile(found, p), 3) for p in (0.5, 0.99)}}
         | {"max": round(max(found, default=0.0), 3)}
@@ -100,7 +106,7 @@ def _lines(told: Figures, findings: Sequence[Finding]) -> Iterator[str]:
     yield f"| model calls made / paid for | {calls['made']} / {calls['paid']} |"
     yield f"| paid for again, explained / unexplained | {calls['repaid_explained']} / {calls['repaid_unexplained']} |"
     yield f"| calls `unknown`, attempts that lost the fence | {calls['unknown']}, {calls['fenced_attempts']} |"
-    for name in ("recovery", "take_over", "stall", "latency"):
+    for name in ("recovery", "take_over", "take_over_alone", "stall", "latency"):
         spread = told["times"][name]
         yield f"| {name.replace('_', ' ')} s: p50 / p99 / max | {spread['p50']} / {spread['p99']} / {spread['max']} |"
     yield f"| worst recovery after | {told['times']['worst_recovery_after']} |"

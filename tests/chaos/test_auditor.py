@@ -153,6 +153,11 @@ def nothing_ended_for_long(evidence: Evidence) -> None:
     evidence.faults.append(fault("kill_redis", 10.0, strikes="redis"))
 
 
+def missed_too_late(evidence: Evidence) -> None:
+    evidence.attempts.append(attempt("resp_b", 29.9) | {"worker": "h:7:x", "outcome": None, "token": "t", "seq": 2})
+    evidence.attempts.append(attempt("resp_b", 35.5) | {"token": "u", "seq": 2})
+
+
 def an_entry_left_in_a_stream(evidence: Evidence) -> None:
     evidence.sizes[1]["streams"]["generate"]["length"] = 1
 
@@ -175,7 +180,7 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
     "I8": (missing_in_the_feed, invented_by_the_feed, out_of_order_in_the_feed, skipped_by_the_cursor),
     "I9": (set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
     "I10": (doctor_found_something, doctor_could_not_speak),
-    "I11": (nothing_ended_for_long,),
+    "I11": (nothing_ended_for_long, missed_too_late),
     "I12": (an_entry_left_in_a_stream, redis_has_grown),
 }
 

@@ -53,21 +53,25 @@ def stalls(evidence: Evidence) -> list[float]:
     return sorted((later - earlier for earlier, later in pairwise(ends)), reverse=True)
 
 
-def take_overs(evidence: Evidence) -> list[float]:
-    """Seconds from a worker's SIGKILL until each piece of its work was begun by another."""
-    later: dict[tuple[str, int, int], list[float]] = {}
-    for row in evidence.attempts:
-        later.setdefault((row["run"], row["generation"], row["seq"]), []).append(row["began"])
+def take_overs(evidence: Evidence) -> list[tuple[float, float]]:
+    """When a worker was killed, and the seconds until a piece of its work was begun by another; one for each piece."""
+    begun = evidence.by_run(evidence.attempts)
     found = []
     for fault in evidence.faults:
         if fault["kind"] != "kill_worker" or "pid" not in fault["told"]:
             continue
+        at = fault["began"]
         for row in evidence.attempts:
-            theirs = f":{fault['told']['pid']}:" in row["worker"]
-            if theirs and row["outcome"] is None and row["began"] <= fault["began"]:
-                places = later[row["run"], row["generation"], row["seq"]]
-                found += [min((at for at in places if at > fault["began"]), default=float("nan")) - fault["began"]]
-    return [seconds for seconds in found if seconds == seconds]
+            if f":{fault['told']['pid']}:" in row["worker"] and row["began"] <= at and row["outcome"] is None:
+                later = [it["began"] for it in begun[row["run"]] if it["seq"] == row["seq"] and it["began"] > at]
+                found += [(at, min(later) - at)] if later else []
+    return found
+
+
+def alone(evidence: Evidence) -> list[float]:
+    """The take-overs, in seconds, while nothing else was struck: what a lease promises."""
+    others = ("redis", "ledger", "relay")
+    return [seconds for at, seconds in take_overs(evidence) if not evidence.overlap_s(at - 1, at + seconds, *others)]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -77,12 +81,14 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def i11_recovers_in_time(evidence: Evidence) -> Iterator[Finding]:
-    """Runs end again soon after every fault. A fault that another one overlaps is measured from the last one's end."""
+    """Runs end again soon after every fault, times of other faults not counted; and the dead are missed soon."""
     for fault, seconds in recoveries(evidence):
         over = fault["ended"] + seconds
         busy_s = evidence.overlap_s(fault["ended"], min(over, 1e12), "redis", "ledger", "model")
         if seconds - busy_s > RECOVERY_S:
             yield Finding("I11", f"{seconds:.1f} s from the end of {fault['kind']} until a run ended")
+    if (late_s := percentile(alone(evidence), 0.99)) > TAKE_OVER_S:
+        yield Finding("I11", f"{late_s:.1f} s (p99) until the work of a killed worker was taken over")
 
 
 def i12_back_to_baseline(evidence: Evidence) -> Iterator[Finding]:
