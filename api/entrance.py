@@ -64,14 +64,15 @@ class Entrance:
     async def _claimed(self, new: NewRun) -> str | None:
         """The run of an earlier sending whose connection is gone; None if there is none, or all have somebody."""
         first: Claim | None = None
-        for _ in range(LOOKS):
+        for look in range(LOOKS):
             claim = await self._claim(new)
             first = first or claim
             if claim.run is not None:
                 log.info("retry_attached", run=claim.run)
                 return claim.run
             # Until every transaction that was writing at the first look has ended, one of them may be the opening.
-            if not claim.more and claim.horizon >= first.newest:
+            settled = look > 0 and claim.horizon >= first.newest and not self._holding.expects(new.fingerprint)
+            if settled and not claim.more:
                 return None
             await self._door.sleep(LOOK_AGAIN_S)
         return None

@@ -18,7 +18,7 @@ from api.endings import Ending, Endings, late, shown
 from api.entrance import Entrance
 from api.errors import CLIENT_GONE
 from api.holding import Holding
-from api.patience import leave
+from api.patience import Unanswered, leave
 from api.projection import project
 from api.waiting import News, Vigil, Waiters, unless_gone
 
@@ -30,11 +30,15 @@ SPACE = b" "
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A connection and the run it waits for."""
+    """A connection, what it asked for, and the run that it waits for."""
 
+    new: NewRun
     run: str
-    holder: str
     vigil: Vigil[Ending]
+
+    @property
+    def holder(self) -> str:
+        return self.new.holder or ""
 
 
 class Foreground:
@@ -47,42 +51,44 @@ class Foreground:
         self._entrance = Entrance(door, holding)
 
     async def answer(self, new: NewRun, receive: Receive, *, retry: bool) -> Response:
-        """The reply, which may have to be kept alive before it is known. `new` must have a holder.
+        """The reply, which may have to be kept alive before it is known. `new` names its holder.
 
         Raises `ApiError` 504 if the run has not ended in time, and what `Entrance.run` raises.
         """
-        holder = new.holder or self._holding.connection()
-        run = await self._let_in(new, holder, receive, retry=retry)
+        run = await self._let_in(new, receive, retry=retry)
         if run is None:
             return Response(status_code=CLIENT_GONE)
         vigil = Vigil(self._endings.of(run, new), receive, self._door.settings.keep_alive_s, self._door.sleep)
-        call = Call(run, holder, vigil)
+        call = Call(new, run, vigil)
         try:
             news = await vigil.news()
             if news is News.PULSE:
                 return _Slow(partial(self._slowly, call))
             reply = self._at_once(call, news)
         except BaseException:
-            self._holding.release(run, holder)
+            self._sent(call, whole=False)
             leave([asyncio.ensure_future(vigil.close())])
             raise
         await vigil.close()
         return reply
 
-    async def _let_in(self, new: NewRun, holder: str, receive: Receive, *, retry: bool) -> str | None:
+    async def _let_in(self, new: NewRun, receive: Receive, *, retry: bool) -> str | None:
         """The run, or None if the client hangs up meanwhile. What may have been opened is let go of."""
         try:
             run = await unless_gone(self._entrance.run(new, retry=retry), receive)
-        except (Transient, asyncio.CancelledError):
-            self._holding.release(new.id, holder)
+        except (Unanswered, asyncio.CancelledError):
+            self._holding.doubt(new.id, new.holder or "", new.fingerprint)
+            raise
+        except Transient:
+            self._holding.release(new.id, new.holder or "")
             raise
         if run is None:
-            self._hung_up(new.id, holder)
+            self._hung_up(new, new.id)
         return run
 
     def _at_once(self, call: Call, news: News) -> Response:
         if news is News.GONE:
-            self._hung_up(call.run, call.holder)
+            self._hung_up(call.new, call.run)
             return Response(status_code=CLIENT_GONE)
         ending = call.vigil.result()
         if ending.late:
@@ -101,7 +107,7 @@ class Foreground:
                 await send({"type": "http.response.body", "body": SPACE, "more_body": True})
                 news = await call.vigil.news()
             if news is News.GONE:
-                self._hung_up(call.run, call.holder)
+                self._hung_up(call.new, call.run)
                 return
             ending = call.vigil.result()
             await send({"type": "http.response.body", "body": orjson.dumps(shown(ending))})
@@ -118,9 +124,13 @@ class Foreground:
         else:
             self._holding.release(call.run, call.holder)
 
-    def _hung_up(self, run: str, holder: str) -> None:
-        """The client has left before it was answered: the one place that notices. The run goes on without it."""
-        self._holding.release(run, holder)
+    def _hung_up(self, new: NewRun, run: str) -> None:
+        """The client has left before it was answered: the one place that notices. The run goes on without it.
+
+        If it left while `new` was being opened, the run may not be there yet. With a key (`new.once`) the client may
+        come back for it at any time; without one, only as a retry.
+        """
+        self._holding.doubt(run, new.holder or "", new.fingerprint)
 
 
 class _Whole(Response):

@@ -21,8 +21,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 GATHER_S = 0.2
 """What is to be told within that time is told together."""
 TIMEOUT_S = 10.0
-DOUBTFUL_TIMES = 60
-"""So often a run is looked for whose opening may still come through."""
+DOUBTFUL_TIMES = 10
+"""So often a run is looked for whose opening may still come through: for longer than a statement waits for a lock."""
 
 
 class Holding:
@@ -36,6 +36,7 @@ class Holding:
         self._left: dict[str, str] = {}
         self._delivered: dict[str, str] = {}
         self._tries: dict[str, int] = {}
+        self._marks: dict[str, bytes] = {}
         self._news = asyncio.Event()
 
     def connection(self) -> str:
@@ -47,6 +48,16 @@ class Holding:
         self._left[run] = holder
         self._tries[run] = DOUBTFUL_TIMES
         self._news.set()
+
+    def doubt(self, run: str, holder: str, mark: bytes | None) -> None:
+        """As `release`, for a run that may be there or may come yet; `mark` is its fingerprint."""
+        self.release(run, holder)
+        if mark is not None:
+            self._marks[run] = mark
+
+    def expects(self, mark: bytes | None) -> bool:
+        """Whether a run with this fingerprint may come yet."""
+        return mark in self._marks.values()
 
     def delivered(self, run: str, holder: str) -> None:
         """The run's ending was sent whole."""
@@ -86,6 +97,7 @@ class Holding:
             there = await within(TIMEOUT_S, self._callers.release(left), self._sleep)
             _drop(self._left, {run: holder for run, holder in left.items() if run in there or self._tired(run)})
         self._tries = {run: tries for run, tries in self._tries.items() if run in self._left}
+        self._marks = {run: mark for run, mark in self._marks.items() if run in self._left}
 
     def _tired(self, run: str) -> bool:
         self._tries[run] -= 1

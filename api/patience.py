@@ -13,8 +13,14 @@ T = TypeVar("T")
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
 
+class Unanswered(Transient):
+    """Nobody knows yet whether it was done."""
+
+    kind = "unanswered"
+
+
 async def within(seconds: float, work: Coroutine[Any, Any, T], sleep: Sleep) -> T:
-    """What `work` brings. Raises `Transient` after `seconds`: `work` is cancelled then, and not waited for.
+    """What `work` brings. Raises `Unanswered` after `seconds`: `work` is cancelled then, and not waited for.
 
     A driver whose server is frozen does not even come back from being cancelled.
     """
@@ -23,7 +29,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, T], sleep: Sleep) -> 
         await asyncio.wait((working, timer), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise Transient(f"no answer within {seconds:g} s", kind="ledger")
+        raise Unanswered(f"no answer within {seconds:g} s")
     finally:
         leave((working, timer))
 

@@ -50,7 +50,7 @@ class Stage(MemoryStreams):
 
     def __init__(self, settle: Settle | None = None, **door: Any) -> None:
         super().__init__()
-        self.ledger = door.get("ledger", MemoryLedger())
+        self.ledger: MemoryLedger = door.get("ledger") or MemoryLedger()
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.settle = settle
