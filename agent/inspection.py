@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -59,6 +59,14 @@ class Backlog:
     under_way: int = 0
     """Handed out at least once since it became due."""
     oldest_due_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Every route's stream beside the ledger's backlog for it, and the open dead letters by error class."""
+
+    routes: Sequence[tuple[RouteLook, Backlog]]
+    dead_letters: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

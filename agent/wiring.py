@@ -32,9 +32,11 @@ from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.searching import Searcher
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
+from agent.adapters.streams.looking import StreamLook, looking_client
 from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
 from agent.errors import Absent, Misconfigured
+from agent.inspection import Backlog, Overview
 from agent.ports import Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import SHIPPED, PromptBook
@@ -77,6 +79,13 @@ class Connected:
     look: LedgerLook
     epochs: PostgresEpochs
     callers: PostgresCallers
+    stream_look: StreamLook
+
+    async def overview(self, routes: Sequence[str]) -> Overview:
+        """What waits where at this moment. Raises `Transient`."""
+        backlog, letters = await asyncio.gather(self.look.backlog(), self.look.letters())
+        looks = await asyncio.gather(*(self.stream_look.route(route) for route in routes))
+        return Overview([(look, backlog.get(look.route, Backlog(look.route))) for look in looks], letters)
 
 
 class LedgerShelf:
@@ -150,7 +159,7 @@ async def connected(
     """
     await _both_there(database_url, redis_url, settings.start_wait_s)
     pool, hot = await connect_ledger(database_url), await connect_hot(database_url)
-    client = connect_streams(redis_url)
+    client, looker = connect_streams(redis_url), looking_client(redis_url)
     try:
         ledger, library = PostgresLedger(pool, hot), Library(pool)
         streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
@@ -168,9 +177,11 @@ async def connected(
                 LedgerLook(pool),
                 PostgresEpochs(pool),
                 PostgresCallers(pool),
+                StreamLook(looker, Keys(settings.redis_prefix)),
             )
             await ledger.drain()
     finally:
+        await looker.aclose()
         await client.aclose()
         await hot.close()
         await pool.close()

@@ -14,7 +14,7 @@ from api.door import Door
 from api.errors import handlers
 from api.health import Health
 from api.holding import Holding
-from api.metrics import page
+from api.metrics import Metrics
 from api.middleware import EveryReply
 from api.models import Models
 from api.passages import Passages
@@ -60,5 +60,5 @@ def _routes(door: Door, waiters: Waiters, holding: Holding) -> list[BaseRoute]:
         Route("/passages/{id}", passages.show),
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
-        Route("/metrics", page),
+        Route("/metrics", Metrics(door).page),
     ]

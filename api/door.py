@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.callers import Callers
-from agent.inspection import Stall
+from agent.inspection import Overview, Stall
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
@@ -94,5 +94,7 @@ class Door:
     """What an operator has stopped, by its scope: `intake`, `route:NAME`."""
     stalled: Callable[[], Awaitable[Sequence[Stall]]] = no_stall
     """The routes where work waits and none is begun."""
+    overview: Callable[[], Awaitable[Overview]] | None = None
+    """What waits where, for monitoring."""
     grace_s: float = 5.0
     """How long after a run's deadline its ending may still arrive before the waiting call gives up."""

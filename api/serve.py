@@ -50,6 +50,7 @@ async def serve(
             base_url=(settings.public_url or url).rstrip("/"),
             offline=company.offline,
             paused=pauses.paused,
+            overview=partial(engines.overview, company.routes),
             stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from tests.e2e.house import QUESTION, RIGHT, WRONG, Open, until
@@ -70,3 +72,22 @@ async def test_a_path_that_nobody_serves_makes_no_figure_of_its_own(house: Open)
 def figures(page: str) -> dict[str, float]:
     lines = [line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#")]
     return {name: float(value) for name, value in lines}
+
+
+async def test_the_metrics_tell_what_waits_where(house: Open) -> None:
+    async with house() as it, it.door() as http:
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        await until(it.published)
+        told = figures((await http.get("/metrics")).text)
+        assert told['cuelight_work_open{route="retrieve"}'] == 1
+        assert told['cuelight_stream_entries{route="retrieve"}'] == 1
+        assert told['cuelight_work_open{route="generate"}'] == 0
+        await it.redis.xadd(it.keys.work("retrieve"), {"hello": "world"})
+        async with it.worker(["retrieve"]):
+
+            async def buried() -> bool:
+                page = (await http.get("/metrics")).text
+                return figures(page).get('cuelight_dead_letters_open{kind="unreadable"}') == 1
+
+            await until(buried)
+        waiting.cancel()

@@ -29,6 +29,12 @@ class LedgerLook:
             rows = await self._pool.fetch(sql("backlog"))
         return {row["route"]: Backlog(**row) for row in rows}
 
+    async def letters(self) -> Mapping[str, int]:
+        """How many dead letters wait for an operator, by error class."""
+        with reached():
+            rows = await self._pool.fetch(sql("letters_open"))
+        return {row["kind"]: row["count"] for row in rows}
+
     async def seen(self) -> Mapping[str, float]:
         """Seconds since each process last said that it lives."""
         with reached():
