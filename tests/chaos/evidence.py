@@ -53,6 +53,8 @@ class Evidence:
     letters: list[Row] = field(default_factory=list)
     deaths: list[Row] = field(default_factory=list)
     troubles: list[Row] = field(default_factory=list)
+    slack: float = 1.0
+    """How many times as long everything may take."""
 
     @classmethod
     def load(cls, home: Path) -> Evidence:

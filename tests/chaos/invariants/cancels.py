@@ -15,11 +15,12 @@ def i7_nothing_after_the_end(evidence: Evidence) -> Iterator[Finding]:
     """No call begins more than a second after its run was over; what was cancelled shows no answer, ever."""
     ended = {run["id"]: run["ended"] for run in evidence.runs if run["ended"] is not None}
     again = {run["id"] for run in evidence.runs if run["generation"] > 1}
+    after_s = AFTER_S * evidence.slack
     for call in evidence.model:
         over = ended.get(call["run"])
-        if over is None or call["run"] in again or call["began"] <= over + AFTER_S:
+        if over is None or call["run"] in again or call["began"] <= over + after_s:
             continue
-        if not evidence.struck(over - AFTER_S, call["began"], *UNAWARE):
+        if not evidence.struck(over - after_s, call["began"], *UNAWARE):
             yield Finding("I7", f"the model was called {call['began'] - over:.1f} s after the end", call["run"])
     yield from _stays_cancelled(evidence)
 

@@ -22,7 +22,7 @@ def i1_one_ending_in_time(evidence: Evidence) -> Iterator[Finding]:
             continue
         late_s = run["ended"] - run["deadline"]
         away_s = evidence.overlap_s(run["deadline"] - 1, run["ended"], "ledger")
-        if late_s > GRACE_S + away_s:
+        if late_s > GRACE_S * evidence.slack + away_s:
             yield Finding("I1", f"ended {late_s:.1f} s after its deadline", run["id"])
     for reply, response in evidence.responses():
         if response["id"] not in runs:
