@@ -58,7 +58,8 @@ class Evidence:
 
     @classmethod
     def load(cls, home: Path) -> Evidence:
-        return cls(**{subject: list(read(home, subject)) for subject in SUBJECTS})
+        found: dict[str, Any] = {subject: list(read(home, subject)) for subject in SUBJECTS}
+        return cls(**found)
 
     @property
     def can(self) -> set[str]:

@@ -172,7 +172,7 @@ FIND = """select id from runs where project_id = 'default' and created_at > now(
 async def find_run(ask: Ask) -> str | None:
     """The id of a client's run, as the ledger has it; None if it has none within a few seconds."""
     for _ in range(15):
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with suppress(Exception):  # a server that dies has many ways to say so, and another look is all that helps
             async with asyncio.timeout(3):
                 connection = await asyncpg.connect(ask.stage.ledger.url)
                 try:
@@ -223,4 +223,7 @@ async def run(stage: Stage, seed: int, rate: float, seconds: float) -> int:
 
 
 async def _be(ask: Ask) -> None:
-    await CLIENTS[ask.sort](ask)
+    try:
+        await CLIENTS[ask.sort](ask)
+    except Exception as error:  # a mistake of the machine's must not end the run, and must not be overlooked
+        ask.stage.notes.note("troubles", marker=ask.marker, sort=ask.sort, error=f"{type(error).__name__}: {error}")

@@ -31,7 +31,7 @@ def figures(evidence: Evidence, findings: Sequence[Finding]) -> Figures:
         "faults": dict(Counter(fault["kind"] for fault in evidence.faults).most_common()),
         "faults_in_all": len(evidence.faults),
         "overlapping": _overlapping(evidence),
-        "troubles": [fault["told"]["trouble"] for fault in evidence.faults if "trouble" in fault["told"]],
+        "troubles": _troubles(evidence),
         "own_deaths": _own_deaths(evidence),
         "lost": _count(findings, "I1", "never ended", "does not"),
         "doubled": _count(findings, "I2", "endings") + _count(findings, "I6", "runs"),
@@ -40,6 +40,12 @@ def figures(evidence: Evidence, findings: Sequence[Finding]) -> Figures:
         "dead_letters": dict(Counter(letter["kind"] for letter in evidence.letters).most_common()),
         "violations": dict(Counter(finding.invariant for finding in findings)),
     }
+
+
+def _troubles(evidence: Evidence) -> list[str]:
+    """What went wrong with the machine itself: such a run proves nothing."""
+    found = [f"{fault['kind']}: {fault['told']['trouble']}" for fault in evidence.faults if "trouble" in fault["told"]]
+    return found + [f"{row['sort']} client: {row['error']}" for row in evidence.troubles]
 
 
 def _overlapping(evidence: Evidence) -> int:
@@ -113,7 +119,7 @@ def _lines(told: Figures, findings: Sequence[Finding]) -> Iterator[str]:
     for name in ("faults", "clients", "replies", "endings", "dead_letters", "own_deaths", "violations"):
         yield f"\n**{name.replace('_', ' ')}**: {_listed(told[name])}"
     if told["troubles"]:
-        yield f"\n**faults that could not be made**: {told['troubles']}"
+        yield f"\n**troubles of the machine itself**: {told['troubles']}"
     yield from _told(findings)
 
 
