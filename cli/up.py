@@ -32,7 +32,7 @@ from cli.logs import configure
 console = Console(highlight=False, stderr=True)
 
 RESTARTS = 5
-"""A child that dies so often within a minute takes everything down: something is wrong that no restart will mend."""
+"""A child or an engine that dies more often within a minute takes everything down: no restart will mend that."""
 STABLE_S = 60.0
 
 
@@ -85,7 +85,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 class Children:
-    """The API and the worker as processes of their own; one that dies is started again."""
+    """The API and the worker as processes of their own; one that dies is started again, and so is an engine."""
 
     def __init__(self, settings: Settings, urls: EngineUrls) -> None:
         self._environment = _environment(settings, urls)
@@ -135,18 +135,27 @@ class Children:
                 self._ready[role] = line.removeprefix("ready: ").strip()
 
     def _look(self, engines: Engines, *, serving: bool) -> None:
-        if failed := engines.failed():
+        if not serving and (failed := engines.failed()):
             raise Misconfigured(failed)
+        for name, reason in engines.mend().items():
+            self._count_death(name, reason)
+            console.print(f"{name} died and is started again: {reason}", markup=False)
         for role, child in list(self._running.items()):
             if child.poll() is None:
                 continue
-            now = time.monotonic()
-            deaths = [at for at in self._deaths.get(role, ()) if now - at < STABLE_S] + [now]
-            self._deaths[role] = deaths
-            if not serving or child.returncode == 3 or len(deaths) > RESTARTS:
-                raise Misconfigured(f"the {role} stopped with exit code {child.returncode}; its last words are above")
+            told = f"the {role} stopped with exit code {child.returncode}; its last words are above"
+            if not serving or child.returncode == 3:
+                raise Misconfigured(told)
+            self._count_death(role, told)
             console.print(f"the {role} died (exit code {child.returncode}); starting it again")
             self._start(role)
+
+    def _count_death(self, name: str, told: str) -> None:
+        """Raises `Misconfigured` if it dies too often."""
+        now = time.monotonic()
+        self._deaths[name] = [at for at in self._deaths.get(name, ()) if now - at < STABLE_S] + [now]
+        if len(self._deaths[name]) > RESTARTS:
+            raise Misconfigured(f"{told}\n{name} died {len(self._deaths[name])} times within {STABLE_S:.0f} s")
 
 
 @contextmanager

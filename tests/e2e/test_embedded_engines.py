@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -267,13 +268,75 @@ def test_a_write_that_was_cut_short_costs_only_itself(data_dir: Path) -> None:
         assert client.dbsize() == 9
 
 
-def test_valkey_starts_empty_beside_a_file_that_is_broken_in_the_middle(data_dir: Path) -> None:
+def break_middle(path: Path) -> None:
+    content = incremental(path).read_bytes()
+    incremental(path).write_bytes(content[:80] + b"\xff" * 20 + content[100:])
+
+
+def lose_file(path: Path) -> None:
+    incremental(path).unlink()
+
+
+def break_manifest(path: Path) -> None:
+    next((path / "valkey" / "appendonlydir").glob("*.manifest")).write_text("rubbish\n")
+
+
+def break_base(path: Path) -> None:
+    next((path / "valkey" / "appendonlydir").glob("*.base.rdb")).write_bytes(b"REDIS0011" + b"\xfe" * 50)
+
+
+@pytest.mark.parametrize("harm", [break_middle, lose_file, break_manifest, break_base])
+def test_valkey_starts_empty_beside_files_that_it_cannot_read(data_dir: Path, harm: Callable[[Path], None]) -> None:
     fill(data_dir)
-    content = incremental(data_dir).read_bytes()
-    incremental(data_dir).write_bytes(content[:80] + b"\xff" * 20 + content[100:])
+    harm(data_dir)
     with only_valkey(data_dir) as client:
         assert client.dbsize() == 0
     assert (data_dir / "valkey.damaged" / "appendonlydir").exists()
+
+
+async def test_engines_that_die_are_started_again_at_the_same_address_with_what_they_held(used: Path) -> None:
+    with Engines(used) as engines:
+        await put(engines.urls)
+        urls, before = engines.urls, engines.pids
+        assert engines.mend() == {}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+            await_death(pid)
+        assert set(engines.mend()) == {"PostgreSQL", "Valkey"}
+        assert not set(engines.pids.values()) & set(before.values())
+        assert engines.urls == urls
+        assert await once_up(urls) == (42, b"42")
+
+
+async def once_up(urls: EngineUrls) -> tuple[int, bytes | None]:
+    """What was put there, as soon as both engines answer."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await kept(urls)
+            except (OSError, asyncpg.PostgresError, redis.ConnectionError, redis.BusyLoadingError):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_valkey_whose_file_was_broken_while_it_ran_starts_empty_when_it_dies(used: Path) -> None:
+    with Engines(used) as engines:
+        await put(engines.urls)
+        with redis.Redis.from_url(engines.urls.redis_url) as client:
+            client.bgrewriteaof()
+        break_middle_of_whatever_there_is(used)
+        os.kill(engines.pids["Valkey"], signal.SIGKILL)
+        await_death(engines.pids["Valkey"])
+        async with asyncio.timeout(60):
+            while not (used / "valkey.damaged").exists():
+                engines.mend()
+                await asyncio.sleep(0.01)
+        assert await once_up(engines.urls) == (42, None)
+
+
+def break_middle_of_whatever_there_is(path: Path) -> None:
+    for file in (path / "valkey" / "appendonlydir").glob("*.aof"):
+        content = file.read_bytes()
+        file.write_bytes(content[:10] + b"\xff" * 20 + content[30:])
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "a,b", "it's"], ids=["too long", "comma", "quote"])

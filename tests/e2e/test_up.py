@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,11 @@ class Service:
     def children(self, role: str) -> list[psutil.Process]:
         found = psutil.Process(self.process.pid).children()
         return [child for child in found if role in child.cmdline()]
+
+    def engine(self, program: str) -> psutil.Process:
+        """The engine's own process; raises `StopIteration` while there is none."""
+        found = psutil.Process(self.process.pid).children()
+        return next(child for child in found if child.name() == program)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,15 @@ def ask(service: Service) -> str:
     return text
 
 
+def ask_until_answered(service: Service) -> str:
+    """While an engine is away, requests are refused."""
+    while True:
+        try:
+            return ask(service)
+        except httpx.HTTPStatusError as error:
+            assert error.response.status_code == 503
+
+
 def refused(*options: str) -> str:
     done = subprocess.run([*UP, *options], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3, done.stderr
@@ -69,6 +84,47 @@ def test_a_worker_that_is_killed_is_started_again_and_the_next_question_is_answe
     (worker,) = service.children("worker")
     os.kill(worker.pid, signal.SIGKILL)
     assert ask(service) == "The warranty of the lamp lasts two years."
+
+
+@pytest.mark.parametrize("program", ["valkey-server", "postgres"])
+def test_an_engine_that_is_killed_is_started_again_and_the_next_question_is_answered(
+    service: Service, program: str
+) -> None:
+    engine = service.engine(program)
+    engine.kill()
+    engine.wait(60)
+    assert ask_until_answered(service) == "The warranty of the lamp lasts two years."
+    assert service.process.poll() is None
+    assert service.engine(program).pid != engine.pid
+
+
+def test_a_valkey_whose_file_is_broken_starts_empty_and_the_next_question_is_answered(service: Service) -> None:
+    files = service.home / "data" / "valkey" / "appendonlydir"
+    (largest,) = files.glob("*.incr.aof")
+    content = largest.read_bytes()
+    largest.write_bytes(content[:100] + b"\xff" * 50 + content[150:])
+    engine = service.engine("valkey-server")
+    engine.kill()
+    engine.wait(60)
+    assert ask_until_answered(service) == "The warranty of the lamp lasts two years."
+    assert (service.home / "data" / "valkey.damaged" / "appendonlydir" / largest.name).exists()
+    assert "valkey_starts_empty" in (service.home / "log").read_text()
+
+
+def test_an_engine_that_dies_again_and_again_takes_everything_down_with_a_reason() -> None:
+    with temporary_directory() as home, (home / "log").open("w") as log:
+        options = ["--data-dir", str(home / "data"), "--port", "0"]
+        process = subprocess.Popen([*UP, *options], stdout=subprocess.PIPE, stderr=log, text=True)
+        assert process.stdout is not None and process.stdout.readline().startswith("ready: ")
+        service = Service(process, "", home)
+        while process.poll() is None:
+            with suppress(StopIteration, psutil.Error):
+                engine = service.engine("valkey-server")
+                engine.kill()
+                engine.wait(60)
+        process.stdout.close()
+        assert process.returncode == 3
+        assert "Valkey died 6 times within 60 s" in (home / "log").read_text()
 
 
 def test_a_data_directory_in_use_is_refused_with_who_holds_it(service: Service) -> None:

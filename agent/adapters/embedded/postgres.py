@@ -69,6 +69,12 @@ class Postgres:
         leftovers.stop(self.directory.postgres, PROGRAMS, SIGINT)
         self._pid_file.unlink(missing_ok=True)
 
+    def again(self, reason: str) -> None:
+        """Start it once more after it died: it mends itself from its log. Raises `Misconfigured`."""
+        self.recover()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+        self.launch()
+
     def launch(self) -> None:
         """Start it, with an empty database on the first start. Raises `Misconfigured`."""
         account = accounts.needed()

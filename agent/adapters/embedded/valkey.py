@@ -30,8 +30,10 @@ SETTINGS = {
     "maxmemory-policy": "noeviction",
     "daemonize": "no",
 }
-DAMAGED = "Bad file format"
-"""What the server logs when its append-only file is broken in the middle, before it gives up."""
+FILES = ("AOF", "append only", "RDB", "rdb file", "Data file", "loading the DB")
+"""What a server complains of that gives up on its files: they are broken in the middle, or one is gone."""
+OF_THE_DISK = ("No space left", "Permission denied", "Input/output error")
+"""Complaints that an empty start would not mend."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,19 +73,33 @@ class Valkey:
             with redis.Redis(unix_socket_path=str(self._socket), retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.BusyLoadingError):
-            self._start_empty_if_damaged()
+            reason = self.child.failed() if self.child else None
+            if reason is not None and damaged(reason):
+                self.again(reason)
             return False
 
-    def _start_empty_if_damaged(self) -> None:
+    def again(self, reason: str) -> None:
+        """Start it once more after it died: empty, if it gave up on its file. Raises `Misconfigured`."""
+        self.recover()
+        if damaged(reason):
+            self._put_aside(reason)
+        self.launch()
+
+    def _put_aside(self, reason: str) -> None:
         """Nothing in Redis is the only copy of anything: what is lost here comes back from the ledger."""
-        reason = self.child.failed() if self.child else None
-        if reason is None or DAMAGED not in reason:
-            return
         aside = self.directory.valkey.with_name("valkey.damaged")
         shutil.rmtree(aside, ignore_errors=True)
         try:
             self.directory.valkey.rename(aside)
         except OSError as error:
             raise Misconfigured(f"{self.directory.valkey} is damaged and cannot be moved: {error.strerror}") from error
-        log.warning("valkey_started_empty", damaged=str(aside), reason=reason)
-        self.launch()
+        log.warning("valkey_starts_empty", damaged=str(aside), reason=reason)
+
+
+def damaged(reason: str) -> bool:
+    """Whether a server gave up on what it found in its files, rather than being killed; it marks complaints by `#`."""
+    if "stopped with exit code" not in reason:
+        return False
+    complaints = [line for line in reason.splitlines() if " # " in line]
+    of_files = any(word in line for line in complaints for word in FILES)
+    return of_files and not any(word in line for line in complaints for word in OF_THE_DISK)
