@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.testing.fake_model import Script, as_process
 
@@ -27,11 +28,14 @@ class Stack:
     url: str
     started_s: float
     """From the command to its ready line."""
+    data_dir: Path
+    environment: Mapping[str, str]
+    """With the model's address, for more processes of the same service."""
 
 
 @contextmanager
-def stack(*, fake: bool = True) -> Iterator[Stack]:
-    """The service on a fresh data directory; it is gone afterwards."""
+def stack(*, fake: bool = True, lines: Sequence[Mapping[str, Any]] = ({},)) -> Iterator[Stack]:
+    """The service on a fresh data directory; it is gone afterwards. `lines` of the model's script get the answer."""
     with tempfile.TemporaryDirectory(prefix="cuelight-bench-") as home:
         Path(home).chmod(0o755)
         document = Path(home) / "lamp.md"
@@ -40,7 +44,7 @@ def stack(*, fake: bool = True) -> Iterator[Stack]:
             with _up(Path(home), document, {}) as found:
                 yield found
             return
-        with as_process(Script.of([{"answer": ANSWER}])) as model:
+        with as_process(Script.of([{"answer": ANSWER, **line} for line in lines])) as model:
             endpoint = {"CUELIGHT_MODEL_BASE_URL": model.base_url, "CUELIGHT_MODELS": "fake"}
             with _up(Path(home), document, endpoint) as found:
                 yield found
@@ -51,9 +55,10 @@ def _up(home: Path, document: Path, more: dict[str, str]) -> Iterator[Stack]:
     options = ["--data-dir", str(home / "data"), "--port", "0", "--documents", str(document)]
     began = time.perf_counter()
     log = (home / "log").open("w")
+    environment = {**os.environ, "CUELIGHT_LOG_LEVEL": "warning", **more}
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "up", *options],
-        env={**os.environ, "CUELIGHT_LOG_LEVEL": "warning", **more},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -62,8 +67,23 @@ def _up(home: Path, document: Path, more: dict[str, str]) -> Iterator[Stack]:
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("ready: "):
             raise SystemExit(f"the service did not start: {(home / 'log').read_text()[-2000:]}")
-        yield Stack(line.removeprefix("ready: ").strip(), time.perf_counter() - began)
+        url, took = line.removeprefix("ready: ").strip(), time.perf_counter() - began
+        yield Stack(url, took, home / "data", environment)
     finally:
         process.terminate()
         process.wait()
         log.close()
+
+
+@contextmanager
+def another_worker(stack: Stack) -> Iterator[None]:
+    """One more worker of the same service, once it can work."""
+    command = [sys.executable, "-m", "cli.main", "worker", "--data-dir", str(stack.data_dir)]
+    process = subprocess.Popen(command, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        if process.stdout is None or not process.stdout.readline().startswith(b"ready: "):
+            raise SystemExit("a worker did not start")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
