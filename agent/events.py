@@ -30,11 +30,14 @@ class Event(BaseModel):
         return {}
 
 
+EndStatus = Literal["completed", "failed", "incomplete", "cancelled"]
+
+
 class Ending(Event):
     """The last fact of a run. It is the run's result and no step takes it."""
 
     @property
-    def status(self) -> Literal["completed", "failed", "incomplete"]:
+    def status(self) -> EndStatus:
         return "completed"
 
 
@@ -181,7 +184,7 @@ class AnswerAccepted(Ending):
     repairs: int = 0
 
     @property
-    def status(self) -> Literal["completed", "failed", "incomplete"]:
+    def status(self) -> EndStatus:
         return "incomplete" if self.incomplete else "completed"
 
     def public(self) -> Mapping[str, str]:
@@ -203,11 +206,28 @@ class RunFailed(Ending):
     repairs: int = 0
 
     @property
-    def status(self) -> Literal["completed", "failed", "incomplete"]:
+    def status(self) -> EndStatus:
         return "failed"
 
     def public(self) -> Mapping[str, str]:
         return {"status": "failed", "code": self.code, "repairs": str(self.repairs)}
+
+
+CancelledBy = Literal["client", "disconnect", "operator"]
+
+
+class RunCancelled(Ending):
+    """Somebody did not want the answer any more. `disconnect`: the one who waited for it hung up."""
+
+    type = "run.cancelled"
+    by: CancelledBy
+
+    @property
+    def status(self) -> EndStatus:
+        return "cancelled"
+
+    def public(self) -> Mapping[str, str]:
+        return {"status": "cancelled", "by": self.by}
 
 
 CATALOGUE: tuple[type[Event], ...] = (
@@ -217,5 +237,6 @@ CATALOGUE: tuple[type[Event], ...] = (
     DraftRejected,
     AnswerAccepted,
     RunFailed,
+    RunCancelled,
 )
 """Every event of the chains that ship; an agent's own events join through its routes."""

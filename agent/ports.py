@@ -114,6 +114,7 @@ class NewRun:
         return Pointer(self.id, 1, 1, self.route, 1, self.project, self.trace)
 
 
+RunStatus = Literal["in_progress", "completed", "failed", "incomplete", "cancelled"]
 CallStatus = Literal["asked", "answered", "failed", "unknown"]
 
 
@@ -234,7 +235,7 @@ class RunView:
     agent: str
     agent_version: str
     request: str
-    status: Literal["in_progress", "completed", "failed", "incomplete"]
+    status: RunStatus
     created_at: datetime
     deadline: datetime
     store: bool

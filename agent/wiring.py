@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from agent.adapters.ledger.callers import PostgresCallers
+from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.epochs import PostgresEpochs
@@ -79,6 +80,7 @@ class Connected:
     look: LedgerLook
     epochs: PostgresEpochs
     callers: PostgresCallers
+    cancels: PostgresCancels
     stream_look: StreamLook
 
     async def overview(self, routes: Sequence[str]) -> Overview:
@@ -177,6 +179,7 @@ async def connected(
                 LedgerLook(pool),
                 PostgresEpochs(pool),
                 PostgresCallers(pool),
+                PostgresCancels(ledger),
                 StreamLook(looker, Keys(settings.redis_prefix)),
             )
             await ledger.drain()

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
+from api.cancelling import Cancelling
 from api.door import Door
 from api.errors import handlers
 from api.health import Health
@@ -30,15 +31,16 @@ def create_app(door: Door) -> FastAPI:
     door = replace(door, shelf=PatientShelf(door.shelf, door.settings.ledger_timeout_s, door.sleep))
     waiters = Waiters(door.doorbell, door.shelf, door.sleep)
     holding = Holding(door.callers, door.instance, door.sleep)
+    cancelling = Cancelling(door)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with holding.running(), waiters.running():
+        async with holding.running(), cancelling.running(), waiters.running():
             yield
 
     return FastAPI(
         title="Cuelight",
-        routes=_routes(door, waiters, holding),
+        routes=_routes(door, Responses(door, waiters, holding, cancelling)),
         middleware=[Middleware(EveryReply)],
         exception_handlers=handlers(),
         lifespan=lifespan,
@@ -50,11 +52,12 @@ def create_app(door: Door) -> FastAPI:
     )
 
 
-def _routes(door: Door, waiters: Waiters, holding: Holding) -> list[BaseRoute]:
-    responses, models, passages, health = Responses(door, waiters, holding), Models(door), Passages(door), Health(door)
+def _routes(door: Door, responses: Responses) -> list[BaseRoute]:
+    models, passages, health = Models(door), Passages(door), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),
+        Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
         Route("/v1/models", models.list),
         Route("/v1/models/{id}", models.retrieve),
         Route("/passages/{id}", passages.show),

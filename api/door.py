@@ -10,6 +10,7 @@ from typing import Protocol
 
 from agent.callers import Callers
 from agent.inspection import Overview, Stall
+from agent.cancels import Cancels
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
@@ -58,9 +59,10 @@ class Opener(Protocol):
 
 
 class Publisher(Protocol):
-    """The one thing of the streams that the door sends with."""
+    """What the door sends with."""
 
     async def publish(self, pointer: Pointer, /) -> str: ...
+    async def ended(self, run: str, /) -> None: ...
 
 
 async def no_stall() -> Sequence[Stall]:
@@ -77,6 +79,7 @@ class Door:
     doorbell: Doorbell
     streams: Publisher
     callers: Callers
+    cancels: Cancels
     agents: Mapping[str, AgentCard]
     default_agent: str
     settings: Settings

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from agent.errors import Transient
 from agent.ports import NewRun
+from api.cancelling import Cancelling
 from api.door import Door
 from api.endings import Ending, Endings, late, shown
 from api.entrance import Entrance
@@ -44,10 +45,11 @@ class Call:
 class Foreground:
     """Answers calls that wait."""
 
-    def __init__(self, door: Door, waiters: Waiters, holding: Holding) -> None:
+    def __init__(self, door: Door, waiters: Waiters, holding: Holding, cancelling: Cancelling) -> None:
         self._door = door
         self._endings = Endings(door, waiters)
         self._holding = holding
+        self._cancelling = cancelling
         self._entrance = Entrance(door, holding)
 
     async def answer(self, new: NewRun, receive: Receive, *, retry: bool) -> Response:
@@ -125,12 +127,14 @@ class Foreground:
             self._holding.release(call.run, call.holder)
 
     def _hung_up(self, new: NewRun, run: str) -> None:
-        """The client has left before it was answered: the one place that notices. The run goes on without it.
+        """The client has left before it was answered: the one place that notices.
 
         If it left while `new` was being opened, the run may not be there yet. With a key (`new.once`) the client may
         come back for it at any time; without one, only as a retry.
         """
         self._holding.doubt(run, new.holder or "", new.fingerprint)
+        if not new.store and new.once is None:  # nobody can read the answer, nor ask for it again
+            self._cancelling.hung_up(run)
 
 
 class _Whole(Response):

@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from agent.envelope import seal
 from agent.events import RequestReceived
-from agent.ports import NewRun
+from agent.ports import NewRun, RunStatus, RunView
 from agent.request import Request as AskedRequest
 from api.admission import Admitted, admit
 from api.body import read_json
+from api.cancelling import Cancelling
 from api.door import AgentCard, Door
-from api.errors import json_reply, not_found, unknown, unsupported
+from api.errors import ApiError, json_reply, not_found, unknown, unsupported
 from api.foreground import Foreground
 from api.holding import Holding
 from api.projection import project
@@ -33,10 +34,11 @@ _IDLE_QUERY = {"stream": "false", "include_obfuscation": "false", "starting_afte
 class Responses:
     """The calls on responses."""
 
-    def __init__(self, door: Door, waiters: Waiters, holding: Holding) -> None:
+    def __init__(self, door: Door, waiters: Waiters, holding: Holding, cancelling: Cancelling) -> None:
         self._door = door
         self._holding = holding
-        self._foreground = Foreground(door, waiters, holding)
+        self._cancelling = cancelling
+        self._foreground = Foreground(door, waiters, holding, cancelling)
 
     async def create(self, request: Request) -> Response:
         """POST /v1/responses: 200 with the Response object once the run has ended, however it ended."""
@@ -54,11 +56,27 @@ class Responses:
                 raise unknown(name)
             if value != _IDLE_QUERY[name]:
                 raise unsupported(name, f"the query parameter {name!r}")
+        return json_reply(project(await self._stored(request, "in_progress")))
+
+    async def cancel(self, request: Request) -> Response:
+        """POST /v1/responses/{id}/cancel: the response, cancelled; 409 if it ended in another way before."""
+        for name in request.query_params:
+            raise unknown(name)
+        view = await self._stored(request, "in_progress", "cancelled")
+        if view.status == "in_progress":
+            await self._cancelling.cancel(view.id, "client")
+            view = await self._stored(request, "cancelled")
+        if view.status != "cancelled":
+            raise ended(view)
+        return json_reply(project(view))
+
+    async def _stored(self, request: Request, *unstored: RunStatus) -> RunView:
+        """The response that a path names; one that is not to be stored can be seen in these statuses only."""
         run = request.path_params["id"]
         view = await self._door.shelf.view(run, self._door.project) if _ID.fullmatch(run) else None
-        if view is None or (not view.store and view.status != "in_progress"):
+        if view is None or (not view.store and view.status not in unstored):
             raise not_found("There is no stored response with this id", code="response_not_found", param="id")
-        return json_reply(project(view))
+        return view
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
         door, trace = self._door, traceparent_of(request)
@@ -71,6 +89,12 @@ class Responses:
         """How long the answer of a run can be asked for with its key."""
         settings = self._door.settings
         return settings.response_retention_s if new.store else new.deadline_s + settings.retry_within_s
+
+
+def ended(view: RunView) -> ApiError:
+    """409: there is nothing left to cancel."""
+    message = f"Response {view.id} has ended already, as {view.status}, and stays as it is"
+    return ApiError(409, message, code="response_already_ended", param="id")
 
 
 def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace: str) -> NewRun:

@@ -43,6 +43,7 @@ async def serve(
             doorbell=engines.streams,
             streams=engines.streams,
             callers=engines.callers,
+            cancels=engines.cancels,
             instance=engines.instance,
             agents=company.agents,
             default_agent=company.default,

@@ -7,7 +7,23 @@ import sys
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli import agents, ask, dead, doctor, fake_model, ingest, models, pause, runs, serve, show, streams, tail, up
+from cli import (
+    agents,
+    ask,
+    cancel,
+    dead,
+    doctor,
+    fake_model,
+    ingest,
+    models,
+    pause,
+    runs,
+    serve,
+    show,
+    streams,
+    tail,
+    up,
+)
 from cli.exits import Exit, errors
 
 app = typer.Typer(
@@ -24,6 +40,7 @@ app.command()(serve.migrate)
 app.command("ingest")(ingest.ingest_command)
 app.command()(ask.ask)
 app.command()(show.show)
+app.command()(cancel.cancel)
 app.command()(doctor.doctor)
 app.command()(runs.runs)
 app.command()(tail.tail)

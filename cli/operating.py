@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import require_current
+from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
@@ -24,6 +26,7 @@ class Operating:
     """What such commands work on."""
 
     letters: PostgresLetters
+    cancels: PostgresCancels
     streams: RedisStreams
 
     async def publish(self, verdicts: Iterable[Verdict]) -> None:
@@ -43,7 +46,8 @@ async def operating(settings: Settings, urls: EngineUrls) -> AsyncIterator[Opera
     pool = await connect(urls.database_url, most=2)
     client = connect_streams(urls.redis_url)
     try:
-        yield Operating(PostgresLetters(pool), RedisStreams(client, Keys(settings.redis_prefix), "operator"))
+        streams = RedisStreams(client, Keys(settings.redis_prefix), "operator")
+        yield Operating(PostgresLetters(pool), PostgresCancels(PostgresLedger(pool)), streams)
     finally:
         await client.aclose()
         await pool.close()

@@ -19,7 +19,7 @@ from cli.plain import text
 
 DRAFT_CHARS = 400
 LINE_CHARS = 200
-STATUS_STYLE = {"completed": "green", "answered": "green", "failed": "red", "unknown": "red", "in_progress": "yellow"}
+STATUS_STYLE = {"completed": "green", "answered": "green", "failed": "red", "unknown": "red"}
 
 Types = Mapping[str, type[Event]]
 

@@ -20,6 +20,7 @@ from agent.router import Route, Router
 from agent.run import Run
 from agent.settings import Settings
 from agent.testing.callers import MemoryCallers
+from agent.testing.cancels import MemoryCancels
 from agent.testing.memory import MemoryLedger
 from agent.testing.presence import MemoryPresence
 from agent.testing.streams import MemoryStreams
@@ -62,6 +63,7 @@ class Stage(MemoryStreams):
             doorbell=self,
             streams=self,
             callers=self.callers,
+            cancels=MemoryCancels(self.ledger),
             agents=cards,
             default_agent="documents",
             settings=settings,

@@ -1,6 +1,7 @@
 """For whoever writes steps and agents: everything a test needs to run them without an engine and without waiting."""
 
 from agent.testing.callers import MemoryCallers
+from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
 from agent.testing.letters import MemoryLetters
@@ -21,6 +22,7 @@ __all__ = [
     "HeldClock",
     "KeyRow",
     "MemoryCallers",
+    "MemoryCancels",
     "MemoryLedger",
     "MemoryLetters",
     "MemoryPauses",

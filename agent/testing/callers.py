@@ -31,7 +31,13 @@ class MemoryCallers:
         oldest = self._ledger.clock.now() - timedelta(seconds=retry.within_s)
         for row in self._ledger.runs.values():
             same = (row.new.project, row.new.fingerprint) == (retry.project, retry.fingerprint)
-            if same and row.created_at > oldest and row.delivered_at is None and not row.purged:
+            if (
+                same
+                and row.created_at > oldest
+                and row.delivered_at is None
+                and row.cancelled_by is None
+                and not row.purged
+            ):
                 yield row
 
     def _is_gone(self, holder: str | None) -> bool:

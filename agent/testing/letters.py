@@ -75,7 +75,7 @@ class MemoryLetters:
         again = replace(at, generation=at.generation + 1, attempt=1)
         given = run.deadline - (run.reopened_at or run.created_at)
         run.generation, run.status, run.ended_at, run.ending = again.generation, "in_progress", None, None
-        run.reopened_at, run.deadline = now, now + given
+        run.reopened_at, run.deadline, run.cancelled_by, run.delivered_at = now, now + given, None, None
         before = [it for it in events if it.key.generation == at.generation and it.key.seq <= at.seq]
         events += [replace(it, key=Key(at.run, again.generation, it.key.seq)) for it in before]
         ledger.work[at.run] = WorkRow(again, now)

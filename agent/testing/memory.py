@@ -16,11 +16,12 @@ import orjson
 
 from agent.envelope import Envelope, Key, Sealed, scrub, seal
 from agent.errors import KeyTaken, Refused, Transient
+from agent.events import RunCancelled
 from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
-from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, StoredPassage, Unreadable
+from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunStatus, RunView, StoredPassage, Unreadable
 from agent.testing import bills
 from agent.testing.clock import HeldClock
-from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, RunStatus, WorkRow
+from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
 
 
 class MemoryLedger:
@@ -203,7 +204,9 @@ class MemoryLedger:
                 self.calls[call.id] = bills.row_of(call, begun, next(self._numbers))
 
     def _close(self, begun: Begun, outcome: Outcome, *, won: bool) -> None:
-        attempt = self.attempts[begun.token]
+        attempt = self.attempts.get(begun.token)
+        if attempt is None:  # ended from outside
+            return
         attempt.settled, attempt.ended_at = won, self.clock.now()
         match outcome:
             case Advance():
@@ -260,6 +263,7 @@ class MemoryLedger:
             if call.status == "asked":
                 call.status = "unknown"
         row.status, row.ended_at = cast(RunStatus, status), self.clock.now()
+        row.cancelled_by = orjson.loads(ending.data)["by"] if ending.type == RunCancelled.type else None
         row.ending = Sealed(ending.type, ending.version, ending.data)
         row.usage, row.cost_usd, row.calls = bills.usage(calls), bills.cost_usd(calls), bills.model_calls(calls)
         row.attempts = sum(attempt.key.run == run for attempt in self.attempts.values())

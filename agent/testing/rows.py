@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 
 from agent.envelope import Key, Sealed
 from agent.events import Usage
 from agent.letters import SettledAs
-from agent.ports import CallStatus, NewRun, Pointer, RunView
-
-RunStatus = Literal["in_progress", "completed", "failed", "incomplete"]
+from agent.ports import CallStatus, NewRun, Pointer, RunStatus, RunView
 
 
 @dataclass(slots=True)
@@ -34,6 +31,7 @@ class RunRow:
     purged: bool = False
     holder: str | None = None
     delivered_at: datetime | None = None
+    cancelled_by: str | None = None
 
     def view(self, generation: int) -> RunView:
         """The run as the door shows it."""

@@ -61,7 +61,8 @@ class MemoryStreams:
         """As `Doorbell.rings`."""
         await self._turn()
         try:
-            await asyncio.wait_for(self._bell.wait(), 1.0)
+            async with asyncio.timeout(1.0):  # `wait_for` of Python 3.11 may swallow a cancellation
+                await self._bell.wait()
         except TimeoutError:
             return []
         rung, self._rung = self._rung, []

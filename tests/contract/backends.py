@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent.callers import Callers
+from agent.cancels import Cancels
 from agent.envelope import Envelope
 from agent.letters import Letters
 from agent.pauses import Pauses
@@ -20,6 +21,7 @@ from agent.testing import (
     CallRow,
     DeadLetter,
     MemoryCallers,
+    MemoryCancels,
     MemoryLedger,
     MemoryLetters,
     MemoryPauses,
@@ -61,6 +63,11 @@ class Store(Protocol):
     def pauses(self) -> Pauses: ...
     @property
     def callers(self) -> Callers: ...
+    @property
+    def cancels(self) -> Cancels: ...
+    async def end_overdue(self) -> Sequence[str]:
+        """What a relay does to runs whose deadline has passed."""
+
     @property
     def presence(self) -> Presence: ...
     async def audit(self) -> list[AuditRow]: ...
@@ -108,6 +115,10 @@ class MemoryStore:
         self.pauses = MemoryPauses(self.ledger)
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
+        self.cancels = MemoryCancels(self.ledger)
+
+    async def end_overdue(self) -> Sequence[str]:
+        return await self.cancels.end_overdue()
 
     async def audit(self) -> list[AuditRow]:
         return self.ledger.audit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -11,12 +11,14 @@ from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.callers import PostgresCallers
+from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
+from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
@@ -53,7 +55,11 @@ class RealStore:
         self.letters = PostgresLetters(pool)
         self.pauses = PostgresPauses(pool)
         self.callers = PostgresCallers(pool)
+        self.cancels = PostgresCancels(self.ledger)
         self.presence = PostgresPresence(pool)
+
+    async def end_overdue(self) -> Sequence[str]:
+        return await PostgresSweeps(self.ledger).end_overdue()
 
     async def audit(self) -> list[AuditRow]:
         rows = await self.pool.fetch("select actor, action, subject from audit order by at")

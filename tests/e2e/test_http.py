@@ -21,6 +21,7 @@ from agent.outcome import failure_of
 from agent.ports import NewRun, Pointer, StoredPassage
 from agent.testing.memory import MemoryLedger
 from api.app import Door, create_app
+from api.cancelling import Cancelling
 from api.holding import Holding
 from api.middleware import EveryReply
 from api.responses import Responses
@@ -217,7 +218,7 @@ async def test_a_client_that_hangs_up_leaves_no_waiter_behind_and_the_run_goes_o
 
     gone = asyncio.Event()
     door = replace(stage.door, streams=Leaving())
-    create = Responses(door, waiters, Holding(stage.callers, "here")).create
+    create = Responses(door, waiters, Holding(stage.callers, "here"), Cancelling(door)).create
     app = EveryReply(Route("/v1/responses", create, methods=["POST"]).app)
     body = iter([{"type": "http.request", "body": orjson.dumps(QUESTION), "more_body": False}])
     sent: list[Any] = []

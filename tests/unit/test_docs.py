@@ -18,6 +18,7 @@ from agent.events import (
     Event,
     PassagesFound,
     RequestReceived,
+    RunCancelled,
     RunFailed,
 )
 from agent.ports import FeedRow
@@ -33,6 +34,7 @@ SAMPLES: list[Event] = [
     DraftRejected(problems=(), repairs=0),
     AnswerAccepted(text="t"),
     RunFailed(code="transport", message="m"),
+    RunCancelled(by="client"),
 ]
 
 

@@ -16,6 +16,7 @@ from agent.events import (
     PassagesFound,
     Problem,
     RequestReceived,
+    RunCancelled,
     RunFailed,
 )
 
@@ -39,6 +40,7 @@ EVENTS: list[Event] = [
     DraftRejected(problems=(Problem(check="quotes", message=SECRET), Problem(check="quotes", message="")), repairs=1),
     AnswerAccepted(text=SECRET, citations=(CITATION,)),
     RunFailed(code="server", message=SECRET),
+    RunCancelled(by="client"),
 ]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from agent.adapters.ledger.connect import transaction
@@ -13,9 +11,10 @@ from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import columns, published_row
-from agent.envelope import Envelope, Key, Sealed, seal
-from agent.outcome import Advance, failure_of
-from agent.ports import Begun, Delivery, FeedRow, Pointer
+from agent.adapters.ledger.standing import ended, place, taken
+from agent.envelope import Envelope, Key, Sealed
+from agent.outcome import failure_of
+from agent.ports import FeedRow, Pointer
 
 Publish = Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]]
 Missing = Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]]
@@ -32,7 +31,7 @@ class PostgresSweeps:
 
     async def publish_due(self, publish: Publish, grace_s: float) -> int:
         async with _reached(), transaction(self._ledger.pool, durable=False) as connection:
-            pointers = [_pointer(row) for row in await connection.fetch(sql("due"), grace_s, BATCH)]
+            pointers = [place(row) for row in await connection.fetch(sql("due"), grace_s, BATCH)]
             if pointers:
                 found = zip(pointers, await publish(pointers), strict=True)
                 rows = [published_row(pointer, entry) for pointer, entry in found]
@@ -55,7 +54,7 @@ class PostgresSweeps:
         """Note of each row's entry that it was found or is gone; how many are gone."""
         if not rows:
             return 0
-        gone = await missing([(_pointer(row), row["entry"]) for row in rows])
+        gone = await missing([(place(row), row["entry"]) for row in rows])
         marks = [(row["run_id"], row["entry"], lost) for row, lost in zip(rows, gone, strict=True)]
         async with transaction(self._ledger.pool, durable=False) as connection:
             await connection.execute(sql("looked_for"), *columns(marks, 3))
@@ -64,8 +63,9 @@ class PostgresSweeps:
     async def end_overdue(self) -> Sequence[str]:
         async with _reached():
             rows = await self._ledger.pool.fetch(sql("overdue"), BATCH)
-        late = [_overdue(row) for row in rows]
-        settled = await asyncio.gather(*(self._ledger.commit(begun, _late(begun)) for begun in late))
+        late = [taken(row, "relay") for row in rows]
+        failure = failure_of("deadline_exceeded")
+        settled = await asyncio.gather(*(self._ledger.commit(begun, ended(begun, failure)) for begun in late))
         return [begun.pointer.run for begun, first in zip(late, settled, strict=True) if first]
 
     async def copy_feed(self, write: Write) -> int:
@@ -90,35 +90,6 @@ class _reached:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, AWAY):
             raise away(error) from error
-
-
-def _pointer(row: Any) -> Pointer:
-    where = (row["run_id"], row["generation"], row["seq"], row["route"], row["attempt"])
-    return Pointer(*where, row["project_id"], row["trace"])
-
-
-def _overdue(row: Any) -> Begun:
-    return Begun(
-        delivery=Delivery(_pointer(row), worker="relay"),
-        token=os.urandom(16).hex(),
-        deliveries=0,
-        agent=row["agent"],
-        agent_version=row["agent_version"],
-        prompts={},
-        request="",
-        deadline=row["deadline"],
-        remaining_s=0.0,
-        spent_usd=Decimal(0),
-        trace=row["trace"],
-        events=(),
-        answers={},
-    )
-
-
-def _late(begun: Begun) -> Advance:
-    failure = failure_of("deadline_exceeded")
-    sealed = seal(failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
-    return Advance((sealed,), None, failure.status)
 
 
 def _feed_row(row: Any) -> FeedRow:

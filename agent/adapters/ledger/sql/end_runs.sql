@@ -9,7 +9,8 @@ update runs r
 set status = t.status, ending_type = t.type, ending_version = t.version, ending = t.data,
     input_tokens = u.input_tokens, cached_tokens = u.cached_tokens, output_tokens = u.output_tokens,
     reasoning_tokens = u.reasoning_tokens, cost_usd = u.cost_usd, calls = u.calls, attempts = u.attempts,
-    ended_at = clock_timestamp()
+    ended_at = clock_timestamp(),
+    cancelled_by = case when t.type = 'run.cancelled' then t.data::json ->> 'by' end
 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) as t (id, status, type, version, data),
      lateral (
         select coalesce(sum(c.input_tokens), 0) as input_tokens, coalesce(sum(c.cached_tokens), 0) as cached_tokens,

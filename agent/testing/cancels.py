@@ -1,0 +1,62 @@
+"""Cancelling in memory, and what a relay does to runs whose time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from agent.cancels import Cancelled
+from agent.envelope import seal
+from agent.events import CancelledBy, Ending, RunCancelled
+from agent.outcome import Advance, failure_of
+from agent.ports import Begun, Delivery, Pointer
+from agent.testing.memory import MemoryLedger
+from agent.testing.rows import RunRow
+
+
+class MemoryCancels:
+    """See `agent.cancels.Cancels`: the twin, beside a `MemoryLedger`."""
+
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self._ledger = ledger
+
+    async def cancel(self, run: str, project: str | None, by: CancelledBy, /) -> Cancelled:
+        while True:
+            await self._ledger.ping()
+            row = self._ledger.runs.get(run)
+            if row is None or project not in (None, row.new.project):
+                return Cancelled.UNKNOWN
+            if run not in self._ledger.work:
+                return Cancelled.OVER
+            if await self._end(self._ledger.work[run].pointer, RunCancelled(by=by), by):
+                return Cancelled.DONE
+
+    async def end_overdue(self) -> Sequence[str]:
+        """As `Sweeps.end_overdue`."""
+        await self._ledger.ping()
+        now, runs = self._ledger.clock.now(), self._ledger.runs
+        late = [work.pointer for run, work in self._ledger.work.items() if runs[run].deadline < now]
+        return [at.run for at in late if await self._end(at, failure_of("deadline_exceeded"), "relay")]
+
+    async def _end(self, at: Pointer, ending: Ending, by: str) -> bool:
+        begun = _taken(at, self._ledger.runs[at.run], by)
+        sealed = seal(ending, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+        return await self._ledger.commit(begun, Advance((sealed,), None, ending.status))
+
+
+def _taken(at: Pointer, row: RunRow, by: str) -> Begun:
+    return Begun(
+        delivery=Delivery(at, worker=by),
+        token="",
+        deliveries=0,
+        agent=row.new.agent,
+        agent_version=row.new.agent_version,
+        prompts={},
+        request="",
+        deadline=row.deadline,
+        remaining_s=0.0,
+        spent_usd=Decimal(0),
+        trace=row.new.trace,
+        events=(),
+        answers={},
+    )
