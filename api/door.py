@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.callers import Callers
-from agent.inspection import Overview, Stall
 from agent.cancels import Cancels
+from agent.inspection import Overview, Stall
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
 from agent.router import Router
