@@ -20,6 +20,9 @@ import pytest
 from agent.ports import NewRun, Pointer, RunView
 from agent.testing.memory import MemoryLedger
 from api.app import create_app
+from api.entrance import LOOK_AGAIN_S
+from api.holding import GATHER_S
+from api.waiting import LOOK_S
 from tests.e2e.test_repeats import happens
 from tests.naps import Naps
 from tests.stage import QUESTION, Stage, accepted
@@ -29,7 +32,6 @@ LEDGER_S = 7.0
 DEADLINE_S = 125.0
 """The agents' 120 seconds and the door's grace."""
 GRACE_S = 5.0
-LOOK_S = 1.0
 
 
 class Slow(Stage):
@@ -175,7 +177,7 @@ async def test_a_slow_answer_counts_as_delivered_once_it_was_sent_whole() -> Non
         await line.heard(2)
         await stage.end(pointer, accepted())
         await line.answering
-        await stage.naps.end(0.2)
+        await stage.naps.end(GATHER_S)
         await happens(lambda: stage.row().delivered_at)
     assert stage.row().holder is None
 
@@ -189,7 +191,7 @@ async def test_a_client_that_hangs_up_between_two_pulses_lets_go_of_its_run() ->
         assert stage.row().holder == "door/1"
         line.hang_up()
         await line.answering
-        await stage.naps.end(0.2)
+        await stage.naps.end(GATHER_S)
         await happens(lambda: stage.row().holder is None)
     assert len(line.said) == 2
     assert stage.row().delivered_at is None
@@ -266,25 +268,26 @@ async def test_a_ledger_that_is_back_is_given_a_moment_to_end_what_is_overdue() 
     assert line.said[0]["status"] == 504
 
 
+class Frozen(MemoryLedger):
+    """Its first opening hangs, even when it is cancelled, and is written in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thaw = asyncio.Event()
+        self.first = True
+
+    async def open(self, new: NewRun, /) -> str:
+        self.first, first = False, self.first
+        if first:
+            await asyncio.wait([asyncio.ensure_future(self._written(new))])
+        return await super().open(new)
+
+    async def _written(self, new: NewRun) -> None:
+        await self.thaw.wait()
+        await super().open(new)
+
+
 async def test_a_request_is_refused_when_the_ledger_does_not_answer_in_time_and_its_retry_is_attached() -> None:
-    class Frozen(MemoryLedger):
-        """Its first opening hangs, even when it is cancelled, and is written in the end."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.thaw = asyncio.Event()
-            self.first = True
-
-        async def open(self, new: NewRun, /) -> str:
-            self.first, first = False, self.first
-            if first:
-                await asyncio.wait([asyncio.ensure_future(self._written(new))])
-            return await super().open(new)
-
-        async def _written(self, new: NewRun) -> None:
-            await self.thaw.wait()
-            await super().open(new)
-
     ledger = Frozen()
     stage = Slow(ledger=ledger, shelf=ledger)
     await stage.presence.here("door", "api", "1.0")
@@ -296,7 +299,7 @@ async def test_a_request_is_refused_when_the_ledger_does_not_answer_in_time_and_
         ledger.thaw.set()
         pointer = await stage.opened()
         assert stage.row().holder == "door/1"
-        await stage.naps.end(0.2)
+        await stage.naps.end(GATHER_S)
         await happens(lambda: stage.row().holder is None)
         again = {"x-stainless-retry-count": "1"}
         retrying = asyncio.ensure_future(client.post("/v1/responses", json=QUESTION, headers=again))
@@ -304,6 +307,29 @@ async def test_a_request_is_refused_when_the_ledger_does_not_answer_in_time_and_
         await stage.end(pointer, accepted())
         reply = await retrying
     assert reply.json()["id"] == pointer.run
+
+
+async def test_a_retry_looks_on_while_the_opening_before_it_may_still_come() -> None:
+    ledger = Frozen()
+    stage = Slow(ledger=ledger, shelf=ledger)
+    await stage.presence.here("door", "api", "1.0")
+    async with stage.client() as client:
+        asking = asyncio.ensure_future(client.post("/v1/responses", json=QUESTION))
+        await stage.naps.end(LEDGER_S)
+        assert (await asking).status_code == 503
+        again = {"x-stainless-retry-count": "1"}
+        retrying = asyncio.ensure_future(client.post("/v1/responses", json=QUESTION, headers=again))
+        for _ in range(5):
+            await stage.naps.end(LOOK_AGAIN_S)
+        assert stage.ledger.runs == {}
+        ledger.thaw.set()
+        pointer = await stage.opened()
+        await stage.naps.end(GATHER_S)
+        await happens(lambda: stage.row().holder is None)
+        await stage.naps.end(LOOK_AGAIN_S)
+        await happens(lambda: stage.row().holder == "door/2")
+        await stage.end(pointer, accepted())
+        assert (await retrying).json()["id"] == pointer.run
 
 
 async def test_a_read_is_refused_when_the_ledger_does_not_answer_in_time() -> None:
