@@ -105,7 +105,7 @@ def _free_bytes(settings: Settings) -> int | None:
 
 async def _of_ledger(url: str, limits: Limits) -> Checkup:
     await probe_database(url)
-    pool = await connect(url, most=1)
+    pool = await connect(url, most=1, patience_s=30)
     try:
         return await check_up(pool, limits)
     finally:

@@ -59,7 +59,7 @@ def ingest_into(
 
 
 async def _ingest(url: str, paths: Sequence[Path], collection: str, told: object) -> IngestReport:
-    pool = await connect(url, most=2)
+    pool = await connect(url, most=2, patience_s=300)
     try:
         return await ingest(Library(pool), paths, collection=collection, progress=told)  # type: ignore[arg-type]
     finally:

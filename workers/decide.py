@@ -16,7 +16,7 @@ from agent.effects import Ask
 from agent.envelope import seal, unseal
 from agent.errors import Permanent, Undecodable, Unfamiliar
 from agent.events import Ending, Event
-from agent.outcome import Advance, Bury, Outcome, RetryPolicy, failure_of
+from agent.outcome import Advance, Outcome, RetryPolicy, failure_of
 from agent.ports import Archive, Begun, Ledger
 from agent.prompting import Prompt, PromptBook
 from agent.request import Request
@@ -46,7 +46,7 @@ class Decider:
                 return await self._go_on(begun)
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
-                return _late()
+                return _late(begun)
             outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
             level = log.exception if not hasattr(error, "kind") else log.warning
             level("attempt_failed", outcome=type(outcome).__name__.lower(), error=f"{type(error).__name__}: {error}")
@@ -119,5 +119,8 @@ def _status(event: Event) -> str:
     return event.status if isinstance(event, Ending) else "in_progress"
 
 
-def _late() -> Outcome:
-    return Bury("deadline_exceeded", "the run's deadline passed", failure_of("deadline_exceeded"))
+def _late(begun: Begun) -> Outcome:
+    """An ending and no dead letter, as where the relay finds the run overdue: no operator can bring time back."""
+    failure = failure_of("deadline_exceeded")
+    sealed = seal(failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+    return Advance((sealed,), None, failure.status)

@@ -24,7 +24,7 @@ def test_what_may_succeed_later_is_postponed_and_uses_up_an_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempts"), [("transport", 5), ("server", 5), ("malformed", 3), ("empty", 3), ("rate_limited", 8)]
+    ("kind", "attempts"), [("transport", 10), ("server", 8), ("malformed", 3), ("empty", 3), ("rate_limited", 8)]
 )
 def test_attempts_are_bounded_by_the_kind_of_failure(kind: str, attempts: int) -> None:
     assert isinstance(POLICY.settle(attempts - 1, Transient("no", kind=kind), 0.9), Postpone)

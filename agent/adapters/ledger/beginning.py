@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from agent.adapters.ledger.connect import Pool
+from agent.adapters.ledger.connect import Pool, acquired
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import columns
 from agent.envelope import Envelope, Key, Sealed
@@ -24,7 +24,7 @@ class Beginner:
         self._hot = hot
 
     async def __call__(self, batch: Sequence[Opened]) -> Sequence[Begun | None]:
-        async with self._hot.acquire(timeout=10) as connection:
+        async with acquired(self._hot) as connection:
             found = await connection.fetch(sql("begin"), *columns([_row(*opened) for opened in batch], 7))
         begun = {row["token"]: row for row in found}
         return [_begun(token, delivery, begun.get(token)) for token, delivery in batch]

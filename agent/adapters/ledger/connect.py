@@ -26,9 +26,13 @@ such a statement costs more than running it, so it is planned once per connectio
 BEGIN = "begin; " + "; ".join(f"set local {name} = '{value}'" for name, value in PINS.items())
 
 
-async def connect(url: str, *, most: int = 6) -> Pool:
-    """A pool of at most `most` connections. Raises what asyncpg raises."""
-    return await _pool(url, 1, most)
+PATIENCE_S = 6.0
+"""How long a statement may take. A network that swallows what is sent tells nobody: this is when it is noticed."""
+
+
+async def connect(url: str, *, most: int = 6, patience_s: float = PATIENCE_S) -> Pool:
+    """A pool of at most `most` connections; statements may take `patience_s`. Raises what asyncpg raises."""
+    return await _pool(url, 1, most, patience_s)
 
 
 async def connect_hot(url: str, *, most: int = 2) -> Pool:
@@ -37,16 +41,16 @@ async def connect_hot(url: str, *, most: int = 2) -> Pool:
     Raises what asyncpg raises. A pooler in transaction mode may give such a statement to a connection that is not
     pinned: that costs time, and nothing else.
     """
-    return await _pool(url, most, most, init=_pin)
+    return await _pool(url, most, most, PATIENCE_S, init=_pin)
 
 
-async def _pool(url: str, least: int, most: int, **more: Any) -> Pool:
+async def _pool(url: str, least: int, most: int, patience_s: float, **more: Any) -> Pool:
     return await asyncpg.create_pool(
         url,
         min_size=least,
         max_size=most,
-        command_timeout=30,
-        timeout=10,
+        command_timeout=patience_s,
+        timeout=5,
         server_settings={"application_name": "cuelight", "jit": "off"},
         reset=_nothing_to_reset,
         **more,
@@ -62,17 +66,36 @@ async def _nothing_to_reset(connection: Connection) -> None:
 
 
 @asynccontextmanager
+async def acquired(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool. One whose server did not answer in time is thrown away: asking it to stop would only
+    wait again, and so would whoever got it next."""
+    async with pool.acquire(timeout=PATIENCE_S) as connection:
+        try:
+            yield connection
+        except TimeoutError:
+            connection.terminate()
+            raise
+
+
+async def fetch(pool: Pool, statement: str, *values: Any) -> list[Any]:
+    """The rows of one statement. Raises what asyncpg raises."""
+    async with acquired(pool) as connection:
+        rows: list[Any] = await connection.fetch(statement, *values)
+        return rows
+
+
+@asynccontextmanager
 async def transaction(pool: Pool, *, durable: bool = True) -> AsyncIterator[Connection]:
     """A transaction with pinned index plans. Without `durable` a crash of the server may lose it, nothing else can."""
     begin = BEGIN if durable else f"{BEGIN}; set local synchronous_commit = off"
-    async with pool.acquire(timeout=10) as connection, _between(connection, begin):
+    async with acquired(pool) as connection, _between(connection, begin):
         yield connection
 
 
 @asynccontextmanager
 async def hot_transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A durable transaction on a connection of `connect_hot`, whose plans are pinned already."""
-    async with pool.acquire(timeout=10) as connection, _between(connection, "begin"):
+    async with acquired(pool) as connection, _between(connection, "begin"):
         yield connection
 
 
@@ -81,6 +104,8 @@ async def _between(connection: Connection, begin: str) -> AsyncIterator[None]:
     await connection.execute(begin)
     try:
         yield
+    except TimeoutError:
+        raise  # whoever acquired it throws it away
     except BaseException:
         await _roll_back(connection)
         raise
@@ -89,6 +114,8 @@ async def _between(connection: Connection, begin: str) -> AsyncIterator[None]:
 
 async def _roll_back(connection: Connection) -> None:
     """What went wrong is told by the error at hand; a connection that cannot even do this is thrown away."""
+    if connection.is_closed():
+        return
     try:
         await connection.execute("rollback")
     except Exception:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.adapters.ledger.beginning import Beginner, Opened
-from agent.adapters.ledger.connect import Pool
+from agent.adapters.ledger.connect import Pool, fetch
 from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.group import GroupCommit
 from agent.adapters.ledger.marks import Marks
@@ -84,7 +84,7 @@ class PostgresLedger:
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         try:
-            return [row["id"] for row in await self.pool.fetch(sql("ended"), list(runs))]
+            return [row["id"] for row in await fetch(self.pool, sql("ended"), list(runs))]
         except AWAY as error:
             raise away(error) from error
 
@@ -110,7 +110,7 @@ class PostgresLedger:
 
     async def _one(self, name: str, *values: Any) -> Any:
         try:
-            return await self.pool.fetchrow(sql(name), *values)
+            return next(iter(await fetch(self.pool, sql(name), *values)), None)
         except AWAY as error:
             raise away(error) from error
 

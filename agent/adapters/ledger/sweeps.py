@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from agent.adapters.ledger.connect import transaction
+from agent.adapters.ledger.connect import fetch, transaction
 from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.queries import sql
@@ -40,12 +40,12 @@ class PostgresSweeps:
 
     async def look_for(self, missing: Missing, age_s: float) -> int:
         async with _reached():
-            return await self._mark(missing, await self._ledger.pool.fetch(sql("in_streams"), age_s, BATCH))
+            return await self._mark(missing, await fetch(self._ledger.pool, sql("in_streams"), age_s, BATCH))
 
     async def audit(self, missing: Missing, *, untouched: bool = False) -> int:
         found, last = 0, ""
         async with _reached():
-            while rows := await self._ledger.pool.fetch(sql("audit"), last, untouched, BATCH):
+            while rows := await fetch(self._ledger.pool, sql("audit"), last, untouched, BATCH):
                 found += await self._mark(missing, rows)
                 last = rows[-1]["run_id"]
         return found
@@ -62,7 +62,7 @@ class PostgresSweeps:
 
     async def end_overdue(self) -> Sequence[str]:
         async with _reached():
-            rows = await self._ledger.pool.fetch(sql("overdue"), BATCH)
+            rows = await fetch(self._ledger.pool, sql("overdue"), BATCH)
         late = [taken(row, "relay") for row in rows]
         failure = failure_of("deadline_exceeded")
         settled = await asyncio.gather(*(self._ledger.commit(begun, ended(begun, failure)) for begun in late))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.adapters.ledger import rows
-from agent.adapters.ledger.connect import Connection, Pool, hot_transaction
+from agent.adapters.ledger.connect import Connection, Pool, acquired, hot_transaction
 from agent.adapters.ledger.queries import sql, sql_of_both
 from agent.adapters.ledger.rows import Settlement, columns
 from agent.errors import KeyTaken, Transient
@@ -75,7 +75,7 @@ class Writer:
 
     def _begun(self, batch: Sequence[Write]) -> AbstractAsyncContextManager[Connection]:
         """What one statement writes is a transaction by itself: two round trips fewer."""
-        return self._hot.acquire(timeout=10) if _is_one_statement(batch) else hot_transaction(self._hot)
+        return acquired(self._hot) if _is_one_statement(batch) else hot_transaction(self._hot)
 
 
 def _is_one_statement(batch: Sequence[Write]) -> bool:
