@@ -49,6 +49,10 @@ class Scene:
 
         await until(grown)
 
+    async def empty(self) -> bool:
+        """Whether no stream holds an entry."""
+        return not any([await self.say("XLEN", self.key(route)) for route in ROUTES])
+
     async def say(self, *command: Any) -> Any:
         async with self.redis.client() as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis has no type for it

@@ -117,6 +117,14 @@ class Stage:
 
         await until(ended)
 
+    async def reach(self, seq: int, *runs: str) -> None:
+        """Wait until the newest event of each of these runs is its `seq`th."""
+
+        async def there() -> bool:
+            return {len((await self.story(run)).events) for run in runs} == {seq}
+
+        await until(there)
+
     async def settled(self, run: str) -> None:
         """Wait until every attempt of a run has come to an outcome."""
 
