@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.callers import Callers
@@ -99,5 +99,7 @@ class Door:
     """The routes where work waits and none is begun."""
     overview: Callable[[], Awaitable[Overview]] | None = None
     """What waits where, for monitoring."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set shortly before this process stops: calls that still wait are told where to go on."""
     grace_s: float = 5.0
     """How long after a run's deadline its ending may still arrive before the waiting call gives up."""

@@ -104,6 +104,15 @@ def late(view: RunView) -> ApiError:
     return ApiError(504, _what_then(view), code="timeout", headers={"location": f"/v1/responses/{view.id}"})
 
 
+def closing(run: str) -> ApiError:
+    """503: this process stops; the run goes on, and the same request finds it through another one."""
+    message = (
+        f"This process is stopping; response {run} goes on. Send the request again, or poll GET /v1/responses/{run}"
+    )
+    headers = {"location": f"/v1/responses/{run}", "retry-after": "1"}
+    return ApiError(503, message, code="stopping", headers=headers)
+
+
 def shown(ending: Ending) -> dict[str, Any]:
     """The Response object for a reply whose status 200 has gone out; one that is late says so in `error`."""
     body = project(ending.view)

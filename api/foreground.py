@@ -15,7 +15,7 @@ from agent.errors import Transient
 from agent.ports import NewRun
 from api.cancelling import Cancelling
 from api.door import Door
-from api.endings import Ending, Endings, late, shown
+from api.endings import Ending, Endings, closing, late, shown
 from api.entrance import Entrance
 from api.errors import CLIENT_GONE
 from api.holding import Holding
@@ -60,7 +60,8 @@ class Foreground:
         run = await self._let_in(new, receive, retry=retry)
         if run is None:
             return Response(status_code=CLIENT_GONE)
-        vigil = Vigil(self._endings.of(run, new), receive, self._door.settings.keep_alive_s, self._door.sleep)
+        pulse_s, work = self._door.settings.keep_alive_s, self._endings.of(run, new)
+        vigil = Vigil(work, receive, self._door.closing, pulse_s, self._door.sleep)
         call = Call(new, run, vigil)
         try:
             news = await vigil.news()
@@ -92,6 +93,8 @@ class Foreground:
         if news is News.GONE:
             self._hung_up(call.new, call.run)
             return Response(status_code=CLIENT_GONE)
+        if news is News.CLOSING:
+            raise closing(call.run)
         ending = call.vigil.result()
         if ending.late:
             raise late(ending.view)
@@ -111,6 +114,8 @@ class Foreground:
             if news is News.GONE:
                 self._hung_up(call.new, call.run)
                 return
+            if news is News.CLOSING:
+                raise closing(call.run)
             ending = call.vigil.result()
             await send({"type": "http.response.body", "body": orjson.dumps(shown(ending))})
             self._sent(call, whole=not ending.late)

@@ -18,6 +18,9 @@ from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
 
+LAST_WORDS_S = 3
+"""How long calls that still wait when the drain is over have to be told so."""
+
 
 async def serve(
     settings: Settings,
@@ -78,7 +81,7 @@ async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, read
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=max(1, int(door.settings.drain_s)),
+        timeout_graceful_shutdown=int(door.settings.drain_s) + LAST_WORDS_S,
     )
     server = _Server(config, ready)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -86,7 +89,9 @@ async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, read
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     stopping.cancel()
+    closing = asyncio.get_running_loop().call_later(door.settings.drain_s, door.closing.set)
     await serving
+    closing.cancel()
 
 
 def _bind(host: str, port: int) -> socket.socket:

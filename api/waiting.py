@@ -107,6 +107,8 @@ class News(Enum):
     ENDED = auto()
     GONE = auto()
     """The client has hung up."""
+    CLOSING = auto()
+    """This process is about to stop, and will not be there for the ending."""
     PULSE = auto()
     """Nothing, for as long as a pulse lasts."""
 
@@ -114,7 +116,10 @@ class News(Enum):
 class Vigil(Generic[T]):
     """Work that a client waits for, and the client, watched together. The body must be read; `close` must be called."""
 
-    def __init__(self, work: Coroutine[Any, Any, T], receive: Receive, pulse_s: float, sleep: Sleep) -> None:
+    def __init__(
+        self, work: Coroutine[Any, Any, T], receive: Receive, closing: asyncio.Event, pulse_s: float, sleep: Sleep
+    ) -> None:
+        self._closing = asyncio.ensure_future(closing.wait())
         self._working = asyncio.ensure_future(work)
         self._leaving = asyncio.ensure_future(_leave(receive))
         self._pulse_s = pulse_s
@@ -124,20 +129,23 @@ class Vigil(Generic[T]):
         """What happens next; a client that left is worth more than an ending, since nobody would read that."""
         pulse = asyncio.ensure_future(self._sleep(self._pulse_s))
         try:
-            await asyncio.wait((self._working, self._leaving, pulse), return_when=asyncio.FIRST_COMPLETED)
+            waited = (self._working, self._leaving, self._closing, pulse)
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             leave([pulse])
         if self._leaving.done():
             return News.GONE
-        return News.ENDED if self._working.done() else News.PULSE
+        if self._working.done():
+            return News.ENDED
+        return News.CLOSING if self._closing.done() else News.PULSE
 
     def result(self) -> T:
         """What the work brought, once it has ended. Raises what the work raised."""
         return self._working.result()
 
     async def close(self) -> None:
-        """Stop both."""
-        await settle((self._working, self._leaving))
+        """Stop watching."""
+        await settle((self._working, self._leaving, self._closing))
 
 
 async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T | None:

@@ -371,3 +371,17 @@ async def test_a_doorbell_that_never_answers_nor_rings_costs_one_look() -> None:
         await stage.naps.end(LOOK_S)
         await line.answering
     assert json.loads(line.bytes)["status"] == "completed"
+
+
+async def test_a_call_that_outlasts_the_stop_is_told_where_its_run_goes_on() -> None:
+    stage = Slow()
+    async with stage.client() as client:
+        waiting = asyncio.create_task(client.post("/v1/responses", json=QUESTION))
+        pointer = await stage.opened()
+        await stage.naps.begun(PULSE_S)
+        stage.door.closing.set()
+        reply = await waiting
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        assert reply.headers["location"] == f"/v1/responses/{pointer.run}"
+        assert reply.json()["error"]["code"] == "stopping"
+        assert "x-should-retry" not in reply.headers
