@@ -9,7 +9,9 @@ from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
 from agent.epoch import Change, Known, Look, Meet, Seen, judge, next_epoch
 
-AUDIT_LIMIT_S = 30.0
+LOOK_LIMIT_MS = 12_000
+"""Longer than the client of Redis waits for a connection and an answer."""
+AUDIT_LIMIT_S = 10.0
 """An audit that takes longer, or whose relay died, may be done by another relay."""
 
 
@@ -23,7 +25,7 @@ class PostgresEpochs:
         """The write is durable: after a crash the ledger must not be behind what Redis was told."""
         with reached():
             async with transaction(self._pool) as connection:
-                row = await connection.fetchrow(sql("epoch_lock"), within_s)
+                row = await connection.fetchrow(sql("epoch_lock"), within_s, str(LOOK_LIMIT_MS))
                 if row is None:
                     return None
                 known = Known(row["epoch"], row["mark"], row["server"])
