@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,8 @@ class Begun:
     """Recorded answers as JSON, by effect hash and occurrence."""
     calls: list[Call] = field(default_factory=list)
     """What this delivery asked and has not put on record yet; `commit` writes it with the outcome."""
+    number: int = 0
+    """Grows with every begin of the run: the newest may settle. 0 settles whichever is the newest (relay, cancel)."""
 
     @property
     def pointer(self) -> Pointer:
@@ -201,8 +204,16 @@ class Ledger(Protocol):
     async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
         """Record what the delivery ended in, with `begun.calls`: all of it, or nothing.
 
-        False if somebody was first: then only the attempt and its calls are kept. If the database refuses the very
+        False if somebody was first, or the work was handed out again since: then only the attempt and its calls are
+        kept, so a worker that froze and was taken over changes nothing. If the database refuses the very
         rows of this outcome, the run is buried instead and the others in the same transaction are not harmed.
+        """
+
+    async def hand_back(self, begun: Begun, /) -> bool:
+        """Undo a delivery whose worker stops: it is not counted, and no entry carries the work any more.
+
+        `begun.calls` are kept, and paid calls that were under way are `unknown`. False if the work was handed out
+        again or moved on since.
         """
 
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
@@ -221,8 +232,20 @@ class Streams(Protocol):
     async def ended(self, run: str, /) -> None:
         """Wake whoever waits for this run."""
 
+    async def take(self, delivery: Delivery, /) -> bool:
+        """Take the lease on a delivery's work for its worker.
+
+        False if another worker holds it: the entry is of no use then, and is acknowledged.
+        """
+
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
-        """Acknowledge and delete an entry; an unknown one is no error."""
+        """Acknowledge and delete an entry, and let go of the lease; an unknown one is no error.
+
+        An entry that another worker has taken over stays, and so does that worker's lease.
+        """
+
+    async def release(self, delivery: Delivery, /) -> None:
+        """As `ack`, for work that goes to another worker now: no late heartbeat takes the lease again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,16 +372,33 @@ class Reader(Protocol):
         """At most `most` entries that nobody has read; waits up to a second for the first."""
 
     async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
-        """At most `most` entries whose reader has not been heard of for `lease_s`: they are ours from now on."""
+        """At most `most` entries whose reader has not been heard of for `lease_s`: they are ours from now on.
 
-    async def hold(self, held: Sequence[str]) -> int:
-        """Renew our hold on these entries; how many of them are still ours."""
-
-    async def release(self, entry: str) -> None:
-        """Let another worker have this entry at once."""
+        Raises `Transient` too if the transport answers so late that the living may have been silent through no fault
+        of theirs.
+        """
 
     async def leave(self) -> None:
         """Take our name out of the group, unless work is still pending under it."""
+
+
+class Heartbeat(Protocol):
+    """Keeps a worker's leases and pending entries while it works, however busy the worker itself is.
+
+    It stops for a worker that is dead or stopped (SIGSTOP), and for work whose time is over.
+    """
+
+    async def start(self) -> None:
+        """Ready to keep what is told from now on."""
+
+    def hold(self, delivery: Delivery, most_s: float | None = None) -> None:
+        """Keep the hold on this delivery from now on, for at most `most_s`."""
+
+    def let_go(self, delivery: Delivery) -> None:
+        """Keep it no longer; one that was never told is no error."""
+
+    async def keep(self, done: asyncio.Event) -> None:
+        """See to it that the heart beats, until `done`."""
 
 
 class Transport(Streams, Protocol):
@@ -366,7 +406,7 @@ class Transport(Streams, Protocol):
 
     def reader(self, route: str) -> Reader: ...
     async def missing(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
-        """For each pointer and its entry: is the entry gone from its stream?"""
+        """For each pointer and its entry: is the entry gone from its stream, and does nobody hold the lease?"""
 
     async def publish_all(self, pointers: Sequence[Pointer]) -> Sequence[str]:
         """Hand many work rows to their routes in one go; the ids of the entries."""

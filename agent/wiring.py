@@ -32,6 +32,7 @@ from agent.adapters.probe import probe_database, probe_redis
 from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.searching import Searcher
 from agent.adapters.streams.client import connect as connect_streams
+from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook, looking_client
 from agent.adapters.streams.redis import RedisStreams
@@ -77,6 +78,7 @@ class Connected:
     shelf: LedgerShelf
     instance: str
     pauses: PostgresPauses
+    heartbeat: ProcessHeartbeat
     look: LedgerLook
     epochs: PostgresEpochs
     callers: PostgresCallers
@@ -164,7 +166,8 @@ async def connected(
     client, looker = connect_streams(redis_url), looking_client(redis_url)
     try:
         ledger, library = PostgresLedger(pool, hot), Library(pool)
-        streams = RedisStreams(client, Keys(settings.redis_prefix), name := instance())
+        keys, name = Keys(settings.redis_prefix), instance()
+        streams = RedisStreams(client, keys, name, settings.lease_s)
         shelf = LedgerShelf(ledger, library)
         presence = PostgresPresence(pool)
         async with present(presence, name, kind, metadata.version("cuelight")) if kind else nullcontext():
@@ -176,6 +179,7 @@ async def connected(
                 shelf,
                 name,
                 PostgresPauses(pool),
+                ProcessHeartbeat(redis_url, keys, name, settings.lease_s),
                 LedgerLook(pool),
                 PostgresEpochs(pool),
                 PostgresCallers(pool),

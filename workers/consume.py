@@ -8,9 +8,15 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from agent.errors import Transient
-from agent.ports import Delivery, Ledger, Reader, Streams, Unreadable
+from agent.ports import Delivery, Ledger, Reader, Unreadable
+from agent.telemetry import metrics
+from workers.grace import Grace
+from workers.holding import Holding
 
 log = structlog.get_logger(__name__)
+
+LAPSE_S = 0.005
+"""Beyond a lease, so that it is over when its entry is taken over."""
 
 AWAY_S = 0.5
 """How long to leave a transport alone that does not answer."""
@@ -27,10 +33,11 @@ class Consumer:
         reader: Reader,
         handle: Callable[[Delivery], Awaitable[None]],
         ledger: Ledger,
-        streams: Streams,
+        streams: Holding,
         *,
         slots: int,
         lease_s: float,
+        grace: Grace,
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._paused = paused
@@ -40,6 +47,7 @@ class Consumer:
         self._streams = streams
         self._slots = slots
         self._lease_s = lease_s
+        self._grace = grace
         self._held: dict[str, asyncio.Task[None]] = {}
         self.joined = asyncio.Event()
         """Set once the route's group is there: from now on nothing that is published passes by unseen."""
@@ -58,31 +66,37 @@ class Consumer:
                 continue
             await self._until_away(lambda free=free: self._start(self._reader.new(free)))  # type: ignore[misc]
 
-    async def keep(self, stop: asyncio.Event, done: asyncio.Event) -> None:
-        """Renew the hold on what is being worked on, and take over what others let go, until `done`."""
-        while not done.is_set():
-            if self._held:
-                await self._until_away(lambda: self._reader.hold(list(self._held)))
+    async def inherit(self, stop: asyncio.Event) -> None:
+        """Take over what workers left that were not heard of for a lease, until told to stop."""
+        while not stop.is_set():
             free = self._slots - len(self._held)
-            if free > 0 and not stop.is_set() and not self._paused():
-                await self._until_away(lambda free=free: self._start(self._reader.inherited(free, self._lease_s)))  # type: ignore[misc]
-            await _wait(done, self._lease_s / 3)
+            if free > 0 and not (self._paused() or self._grace.lasts()):
+                await self._until_away(lambda free=free: self._start(self._inherited(free)))  # type: ignore[misc]
+            await _wait(stop, self._lease_s / 3)
 
     async def drain(self, within_s: float) -> None:
-        """Give what is being worked on `within_s` to end; hand the rest to other workers."""
+        """Give what is being worked on `within_s` to end."""
         if self._held:
             await asyncio.wait(self._held.values(), timeout=within_s)
-        left = dict(self._held)
-        for task in left.values():
+
+    async def leave(self) -> None:
+        """Break off what is still being worked on, which then comes back to others as after a crash."""
+        left = list(self._held.values())
+        for task in left:
             task.cancel()
-        await asyncio.gather(*left.values(), return_exceptions=True)
-        for entry in left:
-            await self._until_away(lambda entry=entry: self._reader.release(entry))  # type: ignore[misc]
+        await asyncio.gather(*left, return_exceptions=True)
         await self._until_away(self._reader.leave)
 
     async def _join(self) -> None:
         await self._reader.join()
         self.joined.set()
+
+    async def _inherited(self, free: int) -> Sequence[Delivery | Unreadable]:
+        found = await self._reader.inherited(free, self._lease_s + LAPSE_S)
+        if found:
+            metrics.TAKE_OVERS.labels(self._reader.route).inc(len(found))
+            log.warning("taken_over", route=self._reader.route, entries=[delivery.entry for delivery in found])
+        return found
 
     async def _a_free_slot(self, stop: asyncio.Event) -> None:
         stopped = asyncio.ensure_future(stop.wait())
@@ -105,6 +119,9 @@ class Consumer:
                 log.warning("delivery_left_pending", entry=delivery.entry, error=str(error))
             except Exception:
                 log.exception("delivery_failed", entry=delivery.entry)
+            finally:
+                if isinstance(delivery, Delivery):
+                    self._streams.forget(delivery)
 
     async def _work_on(self, delivery: Delivery | Unreadable) -> None:
         if isinstance(delivery, Delivery):
@@ -119,6 +136,7 @@ class Consumer:
             await act()
         except Transient as error:
             log.warning("transport_away", route=self._reader.route, error=str(error))
+            self._grace.begin()
             await asyncio.sleep(AWAY_S)
 
 

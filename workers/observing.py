@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from agent.outcome import Advance, Bury, Outcome, Postpone
 from agent.ports import Begun, Delivery
 from agent.telemetry import metrics, tracing
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -23,10 +27,19 @@ class Seen:
         """There was nothing to do any more."""
         self.outcome = "moved_on"
 
+    def held_elsewhere(self) -> None:
+        """Another worker is at it."""
+        self.outcome = "held"
+
+    def handed_back(self) -> None:
+        """This worker stops; another one will do it."""
+        self.outcome = "handed_back"
+
     def settled(self, begun: Begun, outcome: Outcome, won: bool) -> None:
         """It came to an outcome, which the ledger took or not."""
         self.outcome = _word(outcome) if won else "fenced"
         if not won:
+            log.warning("outcome_refused", delivery=begun.number, outcome=_word(outcome))
             return
         if isinstance(outcome, Bury):
             metrics.DEAD_LETTERS.labels(self.route, outcome.kind).inc()

@@ -47,6 +47,9 @@ class Persistent:
     async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
         return await self._insist(begun, outcome, partial(self._ledger.commit, begun, outcome))
 
+    async def hand_back(self, begun: Begun, /) -> bool:
+        return await self._ledger.hand_back(begun)
+
     async def open(self, new: NewRun, /) -> str:
         return await self._ledger.open(new)
 

@@ -83,6 +83,7 @@ def build(
         decider,
         ledger,
         engines.streams,
+        engines.heartbeat,
         routes=routes,
         slots=settings.slots,
         lease_s=settings.lease_s,

@@ -8,10 +8,17 @@ from functools import partial
 
 import structlog
 
-from agent.ports import Ledger, Transport
+from agent.outcome import Outcome
+from agent.ports import Begun, Heartbeat, Ledger, Transport
+from workers.closing import Closing
 from workers.consume import Consumer
 from workers.decide import Decider
+from workers.grace import Grace
 from workers.handle import handle
+from workers.holding import Holding
+
+HAND_OVER_S = 5.0
+"""How long a stopping worker tries to hand over what it could not end."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +35,7 @@ class Worker:
         decider: Decider,
         ledger: Ledger,
         streams: Transport,
+        heartbeat: Heartbeat,
         *,
         routes: Sequence[str],
         slots: int,
@@ -38,15 +46,20 @@ class Worker:
     ) -> None:
         self._chores = chores
         self._drain_s = drain_s
-        deliver = partial(handle, decide=decider, ledger=ledger, streams=streams)
+        self._heartbeat = heartbeat
+        self._closing = Closing(decider)
+        self._held = Holding(streams, heartbeat)
+        self.grace = Grace(lease_s)
+        deliver = partial(handle, decide=self._decide, ledger=ledger, streams=self._held)
         self._consumers = [
             Consumer(
                 streams.reader(route),
                 deliver,
                 ledger,
-                streams,
+                self._held,
                 slots=slots,
                 lease_s=lease_s,
+                grace=self.grace,
                 paused=partial(paused, route),
             )
             for route in routes
@@ -56,18 +69,32 @@ class Worker:
         """Work until `stop`, then let work end and hand the rest over; `ready` is told when work can come."""
         done = asyncio.Event()
         telling = asyncio.create_task(self._tell(ready))
-        keepers = [asyncio.create_task(consumer.keep(stop, done)) for consumer in self._consumers]
+        await self._heartbeat.start()
+        beating = asyncio.create_task(self._heartbeat.keep(done))
         try:
             async with asyncio.TaskGroup() as tasks:
                 for chore in self._chores:
                     tasks.create_task(_beside(chore, stop))
                 for consumer in self._consumers:
                     tasks.create_task(consumer.run(stop))
-            await asyncio.gather(*(consumer.drain(self._drain_s) for consumer in self._consumers))
+                    tasks.create_task(consumer.inherit(stop))
+            await self._leave()
         finally:
             telling.cancel()
             done.set()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _leave(self) -> None:
+        """Let work end, hand over what does not, and go."""
+        await asyncio.gather(*(consumer.drain(self._drain_s) for consumer in self._consumers))
+        if left := self._closing.close():
+            log.warning("handing_over", deliveries=left)
+        await asyncio.gather(*(consumer.drain(HAND_OVER_S) for consumer in self._consumers))
+        await asyncio.gather(*(consumer.leave() for consumer in self._consumers))
+
+    async def _decide(self, begun: Begun) -> Outcome | None:
+        self._held.bound(begun)
+        return await self._closing(begun)
 
     async def _tell(self, ready: Callable[[], None]) -> None:
         for consumer in self._consumers:

@@ -21,7 +21,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 QUICK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0)
 
 DELIVERIES = Counter("cuelight_deliveries", "Deliveries by route and what they ended in.", ["route", "outcome"])
-"""`outcome`: advance, end, postpone, park, bury, fenced (somebody was first), moved_on (a duplicate), interrupted."""
+"""`outcome`: advance, end, postpone, park, bury, fenced (somebody was first), moved_on (a duplicate),
+held (by another worker), handed_back (at a shutdown), interrupted."""
 DELIVERY_SECONDS = Histogram(
     "cuelight_delivery_seconds", "From the hand-over to the commit, in seconds.", ["route"], buckets=QUICK_S
 )

@@ -81,6 +81,7 @@ class MemoryLedger:
             return None
         work.entry = work.entry or delivery.entry or None
         work.deliveries += 1
+        work.begins += 1
         for call in self._calls_of(work.pointer.key):
             if call.status == "asked":
                 call.status = "unknown"
@@ -104,11 +105,25 @@ class MemoryLedger:
         if isinstance(outcome, Advance) and not all(_storable(event.data) for event in outcome.events):
             outcome = Bury("unstorable", "an event holds characters that cannot be stored", failure_of("unstorable"))
         self._keep(begun, begun.calls)
-        work = self._standing(begun.pointer)
+        work = self._newest(begun)
         self._close(begun, outcome, won=work is not None)
         if work is None:
             return False
         self._settle(begun, work, outcome)
+        return True
+
+    async def hand_back(self, begun: Begun, /) -> bool:
+        """As `Ledger.hand_back`."""
+        await self._turn()
+        self._keep(begun, begun.calls)
+        for call in self.calls.values():
+            if call.token == begun.token and call.status == "asked":
+                call.status = "unknown"
+        self._close(begun, None)
+        work = self._newest(begun)
+        if work is None:
+            return False
+        work.deliveries, work.begins, work.entry = work.deliveries - 1, work.begins + 1, None
         return True
 
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
@@ -158,11 +173,16 @@ class MemoryLedger:
             raise Transient("the ledger cannot be reached", kind="ledger")
 
     def _standing(self, pointer: Pointer) -> WorkRow | None:
-        """The work row, if the run still stands where `pointer` says: the fence."""
+        """The work row, if the run still stands where `pointer` says."""
         work = self.work.get(pointer.run)
         if work is None or (work.pointer.key, work.pointer.attempt) != (pointer.key, pointer.attempt):
             return None
         return work
+
+    def _newest(self, begun: Begun) -> WorkRow | None:
+        """The work row, if no other delivery was handed out since: the fence."""
+        work = self._standing(begun.pointer)
+        return work if work is not None and begun.number in (0, work.begins) else None
 
     def _calls_of(self, key: Key) -> list[CallRow]:
         return [call for call in self.calls.values() if call.key == key]
@@ -184,6 +204,7 @@ class MemoryLedger:
             delivery=delivery,
             token=token,
             deliveries=work.deliveries,
+            number=work.begins,
             agent=row.new.agent,
             agent_version=row.new.agent_version,
             prompts=dict(row.new.prompts),
@@ -203,19 +224,22 @@ class MemoryLedger:
             if known is None or (known.status in ("asked", "unknown") and call.status != "asked"):
                 self.calls[call.id] = bills.row_of(call, begun, next(self._numbers))
 
-    def _close(self, begun: Begun, outcome: Outcome, *, won: bool) -> None:
+    def _close(self, begun: Begun, outcome: Outcome | None, *, won: bool | None = None) -> None:
+        """Without an outcome it was handed back."""
         attempt = self.attempts.get(begun.token)
         if attempt is None:  # ended from outside
             return
         attempt.settled, attempt.ended_at = won, self.clock.now()
         match outcome:
+            case None:
+                attempt.outcome = "handed_back"
             case Advance():
                 attempt.outcome = "advance"
             case Postpone(counted=counted):
                 attempt.outcome = "postpone" if counted else "park"
             case Bury():
                 attempt.outcome = "bury"
-        if not isinstance(outcome, Advance):
+        if isinstance(outcome, Postpone | Bury):
             attempt.error_kind, attempt.error = outcome.kind, scrub(outcome.reason)
 
     def _settle(self, begun: Begun, work: WorkRow, outcome: Outcome) -> None:
@@ -235,11 +259,12 @@ class MemoryLedger:
             self._end(at.run, outcome.events[-1], outcome.status)
         else:
             next_at = replace(at, seq=at.seq + len(outcome.events), route=outcome.route, attempt=1)
-            self.work[at.run] = WorkRow(next_at, self.clock.now())
+            self.work[at.run] = WorkRow(next_at, self.clock.now(), begins=self.work[at.run].begins)
 
     def _postpone(self, at: Pointer, outcome: Postpone) -> None:
         due_at = self.clock.now() + timedelta(seconds=outcome.delay_s)
-        self.work[at.run] = WorkRow(replace(at, attempt=at.attempt + outcome.counted), due_at)
+        again = replace(at, attempt=at.attempt + outcome.counted)
+        self.work[at.run] = WorkRow(again, due_at, begins=self.work[at.run].begins)
 
     def _bury(self, begun: Begun, outcome: Bury) -> None:
         at, newest = begun.pointer, self.events[begun.pointer.run][-1].sealed

@@ -73,6 +73,8 @@ class WorkRow:
     due_at: datetime
     deliveries: int = 0
     entry: str | None = None
+    begins: int = 0
+    """Grows with every begin and hand-over of the run, and is never taken back."""
 
 
 @dataclass(slots=True)

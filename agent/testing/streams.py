@@ -16,17 +16,25 @@ Fields = dict[str, str]
 @dataclass(slots=True)
 class _Entry:
     fields: Fields
-    read: bool = False
+    reader: str | None = None
+    """Who read it last; None while it waits."""
+
+    @property
+    def read(self) -> bool:
+        return self.reader is not None
 
 
 class MemoryStreams:
     """Entries stay until they are acked: they wait, once read they are pending, and `redeliver` lets them wait again.
 
-    While `reachable` is False every call to the transport raises `Transient`.
+    A lease lasts until its entry is acked or its worker dies. While `reachable` is False every call to the transport
+    raises `Transient`.
     """
 
     def __init__(self) -> None:
         self.reachable = True
+        self.leases: dict[Pointer, str] = {}
+        """The worker that holds the lease on a piece of work."""
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._numbers = count(1)
         self._registered: set[str] = set()
@@ -46,11 +54,24 @@ class MemoryStreams:
             self._rung.append(run)
             self._bell.set()
 
+    async def take(self, delivery: Delivery, /) -> bool:
+        """As `Streams.take`."""
+        await self._turn()
+        if self.leases.setdefault(delivery.pointer, delivery.worker) == delivery.worker:
+            return True
+        self._drop(delivery)
+        return False
+
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
         """As `Streams.ack`."""
         await self._turn()
-        route = delivery.route if isinstance(delivery, Unreadable) else delivery.pointer.route
-        self._entries.get(route, {}).pop(delivery.entry, None)
+        self._drop(delivery)
+        if isinstance(delivery, Delivery) and self.leases.get(delivery.pointer) == delivery.worker:
+            del self.leases[delivery.pointer]
+
+    async def release(self, delivery: Delivery, /) -> None:
+        """As `Streams.release`."""
+        await self.ack(delivery)
 
     async def register(self, run: str, /) -> None:
         """As `Doorbell.register`."""
@@ -83,7 +104,7 @@ class MemoryStreams:
         """At most `most` entries of a route that wait, oldest first; they are pending from now on."""
         waiting = [(id, entry) for id, entry in self._entries.get(route, {}).items() if not entry.read][:most]
         for _, entry in waiting:
-            entry.read = True
+            entry.reader = worker
         return [_read(route, id, entry.fields, worker) for id, entry in waiting]
 
     def waiting(self) -> dict[str, int]:
@@ -101,13 +122,23 @@ class MemoryStreams:
 
     def redeliver(self) -> None:
         """Let everything that is pending be read once more, as if its worker had died."""
+        self.leases.clear()
         for held in self._entries.values():
             for entry in held.values():
-                entry.read = False
+                entry.reader = None
 
     def lose_everything(self) -> None:
-        """Forget all entries, as a transport may that was wiped."""
+        """Forget all entries and leases, as a transport may that was wiped."""
         self._entries.clear()
+        self.leases.clear()
+
+    def _drop(self, delivery: Delivery | Unreadable) -> None:
+        """Acknowledge and delete an entry, unless another worker has taken it over."""
+        route = delivery.route if isinstance(delivery, Unreadable) else delivery.pointer.route
+        entry = self._entries.get(route, {}).get(delivery.entry)
+        mine = isinstance(delivery, Unreadable) or (entry is not None and entry.reader in (delivery.worker, None))
+        if mine:
+            self._entries.get(route, {}).pop(delivery.entry, None)
 
     async def _turn(self) -> None:
         await asyncio.sleep(0)

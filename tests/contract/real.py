@@ -146,6 +146,8 @@ class RealTransport:
         return bool(await self._client.xrange(self._keys.work(route), f"({group['last-delivered-id']}", count=1))
 
     async def redeliver(self, route: str) -> list[Delivery | Unreadable]:
+        async for lease in self._client.scan_iter(f"{self._keys.prefix}:lease:*"):
+            await self._client.delete(lease)
         return list(await self._heir.reader(route).inherited(1_000, 0.0))
 
     async def put(self, route: str, fields: Mapping[str, str]) -> str:

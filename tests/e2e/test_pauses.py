@@ -9,11 +9,14 @@ from typing import Any
 
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.redis import RedisStreams
 from agent.pauses import INTAKE, of_route
 from agent.ports import Delivery, Pointer
 from tests.e2e.house import QUESTION, RIGHT, House, Open, until
 from workers.consume import Consumer
+from workers.grace import Grace
+from workers.holding import Holding
 
 CHAT = {"model": "chat", "input": "Say something."}
 
@@ -74,7 +77,7 @@ async def test_what_a_dead_worker_held_is_not_taken_over_while_the_route_is_paus
         await bench.publish("resp_1")
         assert len(await dead.new(1)) == 1
         switch.paused = True
-        async with bench.working(Consumer.keep, switch):
+        async with bench.working(Consumer.inherit, switch):
             await switch.settle()
             assert bench.handled.empty()
             switch.paused = False
@@ -86,6 +89,7 @@ class Bench:
 
     def __init__(self, it: House) -> None:
         self.streams = RedisStreams(it.redis, it.keys, "tester")
+        self._held = Holding(self.streams, ProcessHeartbeat(it.urls.redis_url, it.keys, "tester", 0.2))
         self.handled = asyncio.Queue[str]()
         self._ledger = PostgresLedger(it.pool)
 
@@ -97,9 +101,11 @@ class Bench:
         self, part: Callable[..., Coroutine[Any, Any, None]], paused: Callable[[], bool]
     ) -> AsyncIterator[None]:
         reader = self.streams.reader("retrieve")
-        consumer = Consumer(reader, self._handle, self._ledger, self.streams, slots=4, lease_s=0.2, paused=paused)
+        consumer = Consumer(
+            reader, self._handle, self._ledger, self._held, grace=Grace(0.2), paused=paused, slots=4, lease_s=0.2
+        )
         stop = asyncio.Event()
-        task = asyncio.create_task(part(consumer, *([stop] if part is Consumer.run else [asyncio.Event(), stop])))
+        task = asyncio.create_task(part(consumer, stop))
         try:
             yield
         finally:

@@ -90,6 +90,6 @@ async def test_plans_of_hot_connections_are_pinned(overheard: Overheard) -> None
 
 def test_two_statements_in_one_keep_their_parameters_apart() -> None:
     both = sql_of_both("record_calls", "settle")
-    assert "$45::float8[]" in both and "$24::text[]" in both
+    assert "$46::float8[]" in both and "$24::text[]" in both
     assert both.count("insert into calls") == 1
     assert both[: both.index("with ")] == sql("settle")[: sql("settle").index("with ")]

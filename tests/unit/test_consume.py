@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from agent.adapters.streams.heartbeat import ProcessHeartbeat
+from agent.adapters.streams.keys import Keys
 from agent.errors import Transient
 from agent.ports import Delivery, Pointer, Unreadable
 from agent.testing import MemoryLedger, MemoryStreams
 from workers.consume import Consumer
+from workers.grace import Grace
+from workers.holding import Holding
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DELIVERY = Delivery(Pointer("resp_1", 1, 2, "generate", 1, trace=TRACE), "1-0", "w")
@@ -44,12 +48,6 @@ class Once:
     async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
         return ()
 
-    async def hold(self, held: Sequence[str]) -> int:
-        return len(held)
-
-    async def release(self, entry: str) -> None:
-        return None
-
     async def leave(self) -> None:
         return None
 
@@ -60,7 +58,8 @@ async def lines(
     """What is logged while `delivery` is handled."""
     stop = asyncio.Event()
     reader = Once(delivery, stop)
-    consumer = Consumer(reader, handle, MemoryLedger(), MemoryStreams(), slots=1, lease_s=1.0)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
+    consumer = Consumer(reader, handle, MemoryLedger(), held, slots=1, lease_s=1.0, grace=Grace(1.0))
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as found:
         await consumer.run(stop)
         await consumer.drain(60)

@@ -43,6 +43,7 @@ def _begun(token: str, delivery: Delivery, row: Any) -> Begun | None:
         delivery=delivery,
         token=token,
         deliveries=row["deliveries"],
+        number=row["begins"],
         agent=row["agent"],
         agent_version=row["agent_version"],
         prompts=orjson.loads(row["prompts"]),

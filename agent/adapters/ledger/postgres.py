@@ -15,7 +15,7 @@ from agent.adapters.ledger.group import GroupCommit
 from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import Settlement
-from agent.adapters.ledger.writing import Garbage, Opening, Published, Record, Write, Writer
+from agent.adapters.ledger.writing import Garbage, HandBack, Opening, Published, Record, Write, Writer
 from agent.envelope import Sealed
 from agent.errors import Refused
 from agent.events import Usage
@@ -67,6 +67,9 @@ class PostgresLedger:
             bury = Bury("unstorable", f"the database refuses what follows: {error}", failure_of("unstorable"))
             calls = tuple(replace(call, answer=None, error=str(error)) for call in begun.calls)
             return await self._writes.submit(Settlement(begun, bury, calls))
+
+    async def hand_back(self, begun: Begun, /) -> bool:
+        return await self._writes.submit(HandBack(begun, tuple(begun.calls)))
 
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
         await self._writes.submit(Garbage(unreadable), unreadable.size())

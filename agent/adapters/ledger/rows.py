@@ -58,12 +58,14 @@ class Settlement:
         match outcome:
             case Advance(events=events, route=route):
                 move = (pointer.seq + len(events), route, 1, 0.0)
-                return (*key, *move, self.begun.token, "advance", None, None)
+                return (*key, *move, self.begun.token, "advance", None, None, self.begun.number)
             case Postpone(delay_s=delay_s, kind=kind, reason=reason, counted=counted):
                 move = (pointer.seq, pointer.route, pointer.attempt + counted, delay_s)
-                return (*key, *move, self.begun.token, "postpone" if counted else "park", kind, scrub(reason))
+                word = "postpone" if counted else "park"
+                return (*key, *move, self.begun.token, word, kind, scrub(reason), self.begun.number)
             case Bury(kind=kind, reason=reason):
-                return (*key, pointer.seq + 1, None, 1, 0.0, self.begun.token, "bury", kind, scrub(reason))
+                end = (pointer.seq + 1, None, 1, 0.0)
+                return (*key, *end, self.begun.token, "bury", kind, scrub(reason), self.begun.number)
 
     def event_rows(self) -> Iterable[tuple[Any, ...]]:
         run, generation, seq = self.key
@@ -147,6 +149,10 @@ def call_row(begun: Begun, call: Call) -> tuple[Any, ...]:
 
 def call_size(call: Call) -> int:
     return len(call.answer or "") + 4_000
+
+
+def hand_back_row(begun: Begun) -> tuple[Any, ...]:
+    return (*begun.pointer.key, begun.pointer.attempt, begun.number, begun.token)
 
 
 def published_row(pointer: Pointer, entry: str) -> tuple[Any, ...]:

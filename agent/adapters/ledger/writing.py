@@ -56,11 +56,17 @@ class Published:
     entries: Sequence[tuple[Pointer, str]]
 
 
-Write = Opening | Record | Settlement | Garbage | Published
+@dataclass(slots=True)
+class HandBack:
+    begun: Begun
+    calls: Sequence[Call]
+
+
+Write = Opening | Record | Settlement | Garbage | Published | HandBack
 
 
 class Writer:
-    """Applies a batch of writes in one transaction. The result: was the fence won? True where there is none."""
+    """Applies a batch of writes in one transaction. The result: was the fence passed? True where there is none."""
 
     def __init__(self, hot: Pool) -> None:
         self._hot = hot
@@ -69,9 +75,10 @@ class Writer:
         async with self._begun(batch) as connection:
             await _open(connection, [write for write in batch if isinstance(write, Opening) and not write.given_up])
             won = await _settle(connection, batch)
+            won |= await _hand_back(connection, [write for write in batch if isinstance(write, HandBack)])
             await _bury(connection, [rows.unreadable_row(w.unreadable) for w in batch if isinstance(w, Garbage)])
             await _published(connection, [entry for w in batch if isinstance(w, Published) for entry in w.entries])
-        return [id(write) in won if isinstance(write, Settlement) else True for write in batch]
+        return [id(write) in won if isinstance(write, Settlement | HandBack) else True for write in batch]
 
     def _begun(self, batch: Sequence[Write]) -> AbstractAsyncContextManager[Connection]:
         """What one statement writes is a transaction by itself: two round trips fewer."""
@@ -85,7 +92,7 @@ def _is_one_statement(batch: Sequence[Write]) -> bool:
         take_turns = len({write.key.run for write in settlements}) < len(settlements)
         return not (take_turns or any(write.ends for write in settlements))
     with_key = any(isinstance(write, Opening) and write.new.once for write in batch)
-    return len(kinds) == 1 and not with_key
+    return len(kinds) == 1 and HandBack not in kinds and not with_key
 
 
 async def _run(connection: Connection, name: str, values: list[list[Any]]) -> list[Any]:
@@ -116,7 +123,7 @@ def _calls(batch: Sequence[Write]) -> list[list[Any]]:
     found = {
         call.id: rows.call_row(write.begun, call)
         for write in batch
-        if isinstance(write, Record | Settlement)
+        if isinstance(write, Record | Settlement | HandBack)
         for call in write.calls
     }
     return columns(found.values(), 24)
@@ -144,12 +151,19 @@ async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
 
 async def _move(connection: Connection, turn: Sequence[Settlement], calls: list[list[Any]]) -> list[Any]:
     """One statement for the calls and the fence: neither looks at what the other writes."""
-    fence = columns([write.fence_row() for write in turn], 12)
+    fence = columns([write.fence_row() for write in turn], 13)
     events = columns([row for write in turn for row in write.event_rows()], 9)
     if not calls or not calls[0]:
         return await _run(connection, "settle", [*fence, *events])
     found: list[Any] = await connection.fetch(sql_of_both("record_calls", "settle"), *fence, *events, *calls)
     return found
+
+
+async def _hand_back(connection: Connection, given: Sequence[HandBack]) -> set[int]:
+    """The identities of those whose work goes to another worker now."""
+    found = await _run(connection, "hand_back", columns([rows.hand_back_row(write.begun) for write in given], 6))
+    returned = {row["token"] for row in found}
+    return {id(write) for write in given if write.begun.token in returned}
 
 
 async def _follow(connection: Connection, settled: Sequence[Settlement]) -> None:

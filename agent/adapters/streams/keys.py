@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.ports import Pointer
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -17,6 +19,10 @@ class Keys:
 
     def group(self, route: str) -> str:
         return route
+
+    def lease(self, pointer: Pointer) -> str:
+        """Who works on this attempt at this event; on the slot of its work stream."""
+        return f"{self.prefix}:lease:{{{pointer.route}}}:{pointer.key}/{pointer.attempt}"
 
     def waiters(self, run: str) -> str:
         """The set of API instances that wait for a run."""

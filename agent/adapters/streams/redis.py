@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from agent.adapters.streams import entries, scripts
 from agent.adapters.streams.client import AWAY, BLOCK_MS, SharedPipeline, away
 from agent.adapters.streams.keys import Keys
 from agent.epoch import Known, Seen
+from agent.errors import Transient
 from agent.ports import Delivery, Pointer, Unreadable
 
 WAITERS_TTL_S = 3_600
@@ -22,7 +24,8 @@ REPLIES_KEPT = 10_000
 class RedisStreams:
     """See `agent.ports.Streams` and `agent.ports.Doorbell`. `instance` names this process."""
 
-    def __init__(self, client: Redis, keys: Keys, instance: str) -> None:
+    def __init__(self, client: Redis, keys: Keys, instance: str, lease_s: float = 3.0) -> None:
+        self._lease_ms = int(lease_s * 1000)
         self._client = client
         self._keys = keys
         self._instance = instance
@@ -33,10 +36,24 @@ class RedisStreams:
         entry: str = await self._pipeline.do("XADD", self._keys.work(pointer.route), "*", *entries.fields(pointer))
         return entry
 
+    async def take(self, delivery: Delivery, /) -> bool:
+        return bool(await self._pipeline.do("EVAL", scripts.TAKE, *self._held(delivery), self._lease_ms))
+
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
-        route = delivery.route if isinstance(delivery, Unreadable) else delivery.pointer.route
-        key, group = self._keys.work(route), self._keys.group(route)
-        await self._pipeline.do("EVAL", scripts.ACK, 1, key, group, delivery.entry)
+        if isinstance(delivery, Delivery):
+            await self._pipeline.do("EVAL", scripts.ACK, *self._held(delivery))
+        else:
+            key, group = self._keys.work(delivery.route), self._keys.group(delivery.route)
+            await self._pipeline.do("EVAL", scripts.ACK, 1, key, group, delivery.entry, "")
+
+    async def release(self, delivery: Delivery, /) -> None:
+        await self._pipeline.do("EVAL", scripts.ACK, *self._held(delivery), self._lease_ms)
+
+    def _held(self, delivery: Delivery) -> tuple[Any, ...]:
+        """Keys and arguments of a script about one delivery."""
+        pointer = delivery.pointer
+        keys = (self._keys.work(pointer.route), self._keys.lease(pointer))
+        return (2, *keys, self._keys.group(pointer.route), delivery.entry, delivery.worker)
 
     async def ended(self, run: str, /) -> None:
         key = self._keys.waiters(run)
@@ -65,12 +82,13 @@ class RedisStreams:
         await self._pipeline.do("PING")
 
     async def missing(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
-        """For each pointer and its entry: is the entry gone from its stream? Raises `Transient`."""
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for pointer, entry in published:
                     pipeline.xrange(self._keys.work(pointer.route), entry, entry, count=1)
-                return [not found for found in await pipeline.execute()]
+                    pipeline.get(self._keys.lease(pointer))
+                found = await pipeline.execute()
+            return [not there and not lease for there, lease in zip(found[::2], found[1::2], strict=True)]
         except AWAY as error:
             raise away(error) from error
 
@@ -141,11 +159,11 @@ class RouteReader:
         return self._read(_entries_of(found))
 
     async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
-        """At most `most` entries whose reader has not been heard of for `lease_s`: they are ours from now on."""
+        await self._answers_within(lease_s / 3 or BLOCK_MS / 1000)
         start, heirlooms = "0-0", list[tuple[str, Mapping[str, str]]]()
-        while len(heirlooms) < most:
-            idle_ms = int(lease_s * 1000)
-            command = ("XAUTOCLAIM", self._key, self._group, self._worker, idle_ms, start, "COUNT", most)
+        idle_ms = int(lease_s * 1000)
+        while left := most - len(heirlooms):
+            command = ("XAUTOCLAIM", self._key, self._group, self._worker, idle_ms, start, "COUNT", left)
             found = await self._patiently(*command)
             start, claimed = found[0], found[1]
             heirlooms += _flat(claimed)
@@ -153,14 +171,13 @@ class RouteReader:
                 break
         return self._read(heirlooms)
 
-    async def hold(self, held: Sequence[str]) -> int:
-        """Renew our hold on these entries; how many of them are still ours."""
-        count: int = await self._do("EVAL", scripts.HOLD, 1, self._key, self._group, self._worker, *held)
-        return count
-
-    async def release(self, entry: str) -> None:
-        """Let another worker have this entry at once."""
-        await self._do("EVAL", scripts.RELEASE, 1, self._key, self._group, self._worker, entry)
+    async def _answers_within(self, seconds: float) -> None:
+        """A server that was frozen or far away kept the living from renewing their holds: then they look dead."""
+        asked = time.monotonic()
+        await self._do("PING")
+        took = time.monotonic() - asked
+        if took > seconds:
+            raise Transient(f"the streams took {took:.1f} s to answer", kind="streams")
 
     async def leave(self) -> None:
         """Take our name out of the group, unless work is still pending under it."""

@@ -1,34 +1,82 @@
-"""The few things that must happen together on the server. Sent whole: a server that forgot them needs no telling."""
+"""The few things that must happen together on the server. Sent whole: a server that forgot them needs no telling.
+
+A lease's value is the worker that holds it; an empty one says that it was let go of on purpose. `pcall` is for a
+group that the server has lost: nobody has anything pending in it then.
+"""
 
 from __future__ import annotations
 
-ACK = """redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) return redis.call('XDEL', KEYS[1], ARGV[2])"""
-"""Acknowledge and delete: an acknowledged entry that stays would hold its memory for ever."""
+HOLDER = """
+local function holder(entry)
+  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], entry, entry, 1)
+  return #pending == 1 and pending[1][2] or false
+end
+"""
+"""KEYS[1] is the stream and ARGV[1] its group: the worker that an entry is pending under."""
 
 REGISTER = """redis.call('SADD', KEYS[1], ARGV[1]) return redis.call('EXPIRE', KEYS[1], ARGV[2])"""
 """Wait for a run, and be forgotten after a while."""
 
-HOLD = """
-local held = 0
-for i = 3, #ARGV do
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])
-  if #pending == 1 then
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')
-    held = held + 1
+TAKE = (
+    HOLDER
+    + """
+local lease, mine = redis.call('GET', KEYS[2]), holder(ARGV[2]) == ARGV[3]
+if lease and lease ~= '' and lease ~= ARGV[3] then
+  if mine then
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+    redis.call('XDEL', KEYS[1], ARGV[2])
+  end
+  return 0
+end
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+if mine then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID') end
+return 1
+"""
+)
+"""Take a lease and renew the hold on the entry in the same moment, so that both end together; or drop the entry."""
+
+ACK = (
+    HOLDER
+    + """
+local worker = holder(ARGV[2])
+if not worker or worker == ARGV[3] or ARGV[3] == '' then
+  redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+  redis.call('XDEL', KEYS[1], ARGV[2])
+end
+if KEYS[2] and redis.call('GET', KEYS[2]) == ARGV[3] then
+  redis.call('DEL', KEYS[2])
+  if ARGV[4] then redis.call('SET', KEYS[2], '', 'PX', ARGV[4]) end
+end
+return 1
+"""
+)
+"""Acknowledge and delete: an acknowledged entry that stays would hold its memory for ever.
+
+An entry that is pending under another worker is that one's: XACK itself would not mind. With ARGV[4] the lease cannot
+be made again for so many milliseconds by a heartbeat that is on its way.
+"""
+
+RENEW = (
+    HOLDER
+    + """
+local kept = 0
+for i = 2, #KEYS do
+  local entry, sure = ARGV[2 * i], ARGV[2 * i + 1] == '1'
+  local lease, mine = redis.call('GET', KEYS[i]), holder(entry) == ARGV[2]
+  if lease == ARGV[2] or (not lease and (mine or sure)) then
+    redis.call('SET', KEYS[i], ARGV[2], 'PX', ARGV[3])
+    if mine then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry, 'JUSTID') end
+    kept = kept + 1
   end
 end
-return held
+return kept
 """
-"""Renew the hold on pending entries, but only by their owner: a claim by anybody would be theft."""
+)
+"""Renew leases and pending entries, but only by their owner: a claim by anybody else would be theft.
 
-RELEASE = """
-if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 1 then
-  redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', 86400000, 'JUSTID')
-  return 1
-end
-return 0
+A lease that is missing is made again: the server may have lost it. One that is not `sure`, because its worker was
+stopped for a while, needs the pending entry as its proof: others may have taken the work over, and finished it.
 """
-"""Let others claim an entry at once."""
 
 LEAVE = """
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do

@@ -15,10 +15,11 @@ with asked as (
     for update of w
 ), counted as (
     update work w
-    set deliveries = w.deliveries + 1, entry = coalesce(nullif(h.entry, ''), w.entry), published_at = clock_timestamp()
+    set deliveries = w.deliveries + 1, begins = w.begins + 1, entry = coalesce(nullif(h.entry, ''), w.entry),
+        published_at = clock_timestamp()
     from held h where h.run_id = w.run_id
-    returning w.run_id, w.generation, w.seq, w.route, w.attempt, w.deliveries, w.deadline, h.token, h.worker,
-              h.entry
+    returning w.run_id, w.generation, w.seq, w.route, w.attempt, w.deliveries, w.begins, w.deadline, h.token,
+              h.worker, h.entry
 ), opened as (
     insert into attempts (token, run_id, generation, seq, route, attempt, delivery, worker, entry)
     select token, run_id, generation, seq, route, attempt, deliveries, worker, entry from counted
@@ -27,7 +28,7 @@ with asked as (
     from counted n
     where c.run_id = n.run_id and c.generation = n.generation and c.seq = n.seq and c.status = 'asked'
 )
-select n.token, n.deliveries, r.agent, r.agent_version, r.prompts, r.request, n.deadline, r.trace,
+select n.token, n.deliveries, n.begins, r.agent, r.agent_version, r.prompts, r.request, n.deadline, r.trace,
        extract(epoch from n.deadline - clock_timestamp())::float8 as remaining_s,
        set_config('synchronous_commit', 'off', true) as durability,
        (select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) from calls c where c.run_id = n.run_id) as spent_usd,

@@ -1,17 +1,19 @@
 -- settle: the fence. Moves, postpones or removes the work rows of a batch of outcomes, appends the events of those that
--- won and gives back their runs. Every attempt is closed, won or lost.
+-- won and gives back their runs. Only the newest begin of a run may settle: a worker that froze and was taken over cannot;
+-- 0 stands for whoever settles without having begun. Every attempt is closed, won or lost.
 -- $1 runs, $2 generations, $3 seqs, $4 attempts, $5 next seqs, $6 next routes (null: the run ends),
--- $7 next attempts, $8 delays in seconds, $9 tokens, $10 outcomes, $11 error kinds, $12 errors; and of the events:
--- $13 runs, $14 generations, $15 seqs, $16 types, $17 versions, $18 data, $19 agents, $20 prompts, $21 traces
+-- $7 next attempts, $8 delays in seconds, $9 tokens, $10 outcomes, $11 error kinds, $12 errors, $13 begins; and of the
+-- events: $14 runs, $15 generations, $16 seqs, $17 types, $18 versions, $19 data, $20 agents, $21 prompts, $22 traces
 with given as (
     select * from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[], $7::int[], $8::float8[],
-                         $9::text[], $10::text[], $11::text[], $12::text[])
+                         $9::text[], $10::text[], $11::text[], $12::text[], $13::int[])
         as t (run_id, generation, seq, attempt, next_seq, next_route, next_attempt, delay_s, token, outcome,
-              error_kind, error)
+              error_kind, error, begins)
 ), held as (
     select w.run_id, g.token, g.next_seq, g.next_route, g.next_attempt, g.delay_s
     from work w join given g
       on g.run_id = w.run_id and g.generation = w.generation and g.seq = w.seq and g.attempt = w.attempt
+     and g.begins in (0, w.begins)
     order by w.run_id
     for update of w
 ), moved as (
@@ -30,8 +32,8 @@ with given as (
 ), told as (
     insert into events (run_id, generation, seq, type, version, data, agent, prompt, trace)
     select t.*
-    from unnest($13::text[], $14::int[], $15::int[], $16::text[], $17::int[], $18::text[], $19::text[], $20::text[],
-                $21::text[]) as t (run_id, generation, seq, type, version, data, agent, prompt, trace)
+    from unnest($14::text[], $15::int[], $16::int[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[],
+                $22::text[]) as t (run_id, generation, seq, type, version, data, agent, prompt, trace)
     join held h on h.run_id = t.run_id
 )
 select run_id from held

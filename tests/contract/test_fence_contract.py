@@ -1,0 +1,91 @@
+"""The promises of `agent.ports.Ledger` about work that is handed out again, or handed back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.outcome import Bury, Postpone, failure_of
+from agent.ports import Begun
+from tests.contract.backends import Store
+from tests.contract.toys import advance, answered, begun, delivered, finish, model_call, new_run, opened, standing
+
+
+async def taken_over(store: Store) -> tuple[Begun, Begun]:
+    """A delivery whose worker froze, and the one after it."""
+    pointer = await opened(store, new_run())
+    return await begun(store, pointer, "frozen"), await begun(store, pointer, "heir")
+
+
+@pytest.mark.parametrize(
+    "outcome", [finish(9), advance(9), Postpone(1.0, "transport", "late"), Bury("bug", "late", failure_of("bug"))]
+)
+async def test_a_worker_that_was_taken_over_settles_nothing_even_if_it_is_first(store: Store, outcome: Bury) -> None:
+    frozen, heir = await taken_over(store)
+    call = model_call(status="asked")
+    await store.ledger.intend(frozen, call)
+    frozen.calls.append(answered(call, '"late"'))
+    assert await store.ledger.commit(frozen, outcome) is False
+    assert (await standing(store)) == heir.pointer and await store.dead_letters() == []
+    assert [(row.status, row.cost_usd) for row in await store.calls("resp_1")] == [("answered", call.cost_usd)]
+    assert await store.ledger.commit(heir, finish(1)) is True
+    assert {row.worker: row.settled for row in await store.attempts("resp_1")} == {"frozen": False, "heir": True}
+
+
+async def test_whoever_settles_without_having_begun_is_not_asked_for_the_newest_delivery(store: Store) -> None:
+    _, heir = await taken_over(store)
+    relay = replace(heir, token="relay", deliveries=0, number=0)
+    assert await store.ledger.commit(relay, finish(0)) is True
+    assert await store.ledger.commit(heir, finish(1)) is False
+
+
+async def test_a_delivery_that_is_handed_back_is_not_counted_and_waits_to_be_published(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    await store.ledger.published({pointer: "1-0"})
+    stopping = await begun(store, pointer, "stopping")
+    assert await store.ledger.hand_back(stopping) is True
+    work = await store.work(pointer.run)
+    assert work is not None
+    assert (work.pointer, work.deliveries, work.entry) == (pointer, 0, None)
+    assert await store.due() == [pointer]
+    again = await store.ledger.begin(replace(delivered(pointer, "next"), entry="2-0"))
+    assert again is not None and again.deliveries == 1
+    assert await store.ledger.commit(again, finish(1)) is True
+    rows = {row.worker: (row.outcome, row.settled) for row in await store.attempts(pointer.run)}
+    assert rows == {"stopping": ("handed_back", None), "next": ("advance", True)}
+
+
+async def test_what_a_stopping_worker_was_told_is_kept_and_what_it_had_asked_is_unknown(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    stopping = await begun(store, pointer)
+    told, asked = model_call("one?", status="asked"), model_call("two?", status="asked")
+    for call in (told, asked):
+        await store.ledger.intend(stopping, call)
+    stopping.calls.append(answered(told, '"one"'))
+    await store.ledger.hand_back(stopping)
+    assert sorted(row.status for row in await store.calls(pointer.run)) == ["answered", "unknown"]
+    assert (await begun(store, pointer)).answers == {(told.hash, 0): '"one"'}
+
+
+async def test_a_worker_that_was_taken_over_cannot_hand_back(store: Store) -> None:
+    frozen, heir = await taken_over(store)
+    assert await store.ledger.hand_back(frozen) is False
+    work = await store.work("resp_1")
+    assert work is not None and (work.deliveries, work.entry) == (2, "1-0")
+    assert await store.ledger.commit(heir, finish(1)) is True
+
+
+async def test_work_that_was_handed_back_can_be_settled_by_nobody_before_it_is_begun_again(store: Store) -> None:
+    frozen, heir = await taken_over(store)
+    assert await store.ledger.hand_back(heir) is True
+    assert await store.ledger.commit(frozen, finish(9)) is False
+    assert await store.ledger.commit(heir, finish(9)) is False
+    assert (await standing(store)) == heir.pointer
+
+
+async def test_several_deliveries_are_handed_back_at_once(store: Store) -> None:
+    attempts = [await begun(store, await opened(store, new_run(f"resp_{n}"))) for n in range(3)]
+    assert await store.ledger.commit(attempts[1], finish(1))
+    assert [await store.ledger.hand_back(attempt) for attempt in attempts] == [True, False, True]
+    assert sorted(pointer.run for pointer in await store.due()) == ["resp_0", "resp_2"]
