@@ -195,6 +195,9 @@ class Ledger(Protocol):
         Else the run so far. Paid calls of earlier deliveries of this event that never came back are marked `unknown`.
         """
 
+    async def carries(self, delivery: Delivery, /) -> bool:
+        """Does the work wait for this entry, as far as is known? If not, the entry is of no use to anybody."""
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         """Put a paid call on record before it is made."""
 
@@ -233,10 +236,7 @@ class Streams(Protocol):
         """Wake whoever waits for this run."""
 
     async def take(self, delivery: Delivery, /) -> bool:
-        """Take the lease on a delivery's work for its worker.
-
-        False if another worker holds it: the entry is of no use then, and is acknowledged.
-        """
+        """Take the lease on a delivery's work for its worker; False if another worker holds it."""
 
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
         """Acknowledge and delete an entry, and let go of the lease; an unknown one is no error.

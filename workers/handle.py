@@ -26,6 +26,7 @@ async def handle(delivery: Delivery, /, *, decide: Decide, ledger: Ledger, strea
     with observed(delivery) as seen:
         if not await streams.take(delivery):
             seen.held_elsewhere()
+            await _leave_alone(delivery, ledger, streams)
             return
         begun = await ledger.begin(delivery)
         if begun is None:
@@ -40,6 +41,12 @@ async def handle(delivery: Delivery, /, *, decide: Decide, ledger: Ledger, strea
             seen.settled(begun, outcome, won)
             if won:
                 await announce(begun.pointer, outcome, streams)
+        await streams.ack(delivery)
+
+
+async def _leave_alone(delivery: Delivery, ledger: Ledger, streams: Streams) -> None:
+    """Another worker is at it. A second entry for it goes; the one that counts stays pending, and comes back."""
+    if not await ledger.carries(delivery):
         await streams.ack(delivery)
 
 

@@ -37,6 +37,9 @@ class Persistent:
     async def begin(self, delivery: Delivery, /) -> Begun | None:
         return await self._ledger.begin(delivery)
 
+    async def carries(self, delivery: Delivery, /) -> bool:
+        return await self._ledger.carries(delivery)
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         await self._ledger.intend(begun, call)
 

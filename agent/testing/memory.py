@@ -77,7 +77,7 @@ class MemoryLedger:
         work = self._standing(delivery.pointer)
         if work is None or work.due_at > self.clock.now():
             return None
-        if work.entry and delivery.entry and work.entry != delivery.entry:
+        if not _carries(work, delivery):
             return None
         work.entry = work.entry or delivery.entry or None
         work.deliveries += 1
@@ -86,6 +86,12 @@ class MemoryLedger:
             if call.status == "asked":
                 call.status = "unknown"
         return self._begun(delivery, work, self._open_attempt(delivery, work))
+
+    async def carries(self, delivery: Delivery, /) -> bool:
+        """As `Ledger.carries`."""
+        await self._turn()
+        work = self._standing(delivery.pointer)
+        return work is not None and _carries(work, delivery)
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
         """As `Ledger.intend`."""
@@ -293,6 +299,10 @@ class MemoryLedger:
         row.usage, row.cost_usd, row.calls = bills.usage(calls), bills.cost_usd(calls), bills.model_calls(calls)
         row.attempts = sum(attempt.key.run == run for attempt in self.attempts.values())
         del self.work[run]
+
+
+def _carries(work: WorkRow, delivery: Delivery) -> bool:
+    return not work.entry or delivery.entry in ("", work.entry)
 
 
 def _storable(text: str) -> bool:

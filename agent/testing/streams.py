@@ -57,10 +57,7 @@ class MemoryStreams:
     async def take(self, delivery: Delivery, /) -> bool:
         """As `Streams.take`."""
         await self._turn()
-        if self.leases.setdefault(delivery.pointer, delivery.worker) == delivery.worker:
-            return True
-        self._drop(delivery)
-        return False
+        return self.leases.setdefault(delivery.pointer, delivery.worker) == delivery.worker
 
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
         """As `Streams.ack`."""

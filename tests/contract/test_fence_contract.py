@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.outcome import Bury, Postpone, failure_of
-from agent.ports import Begun
+from agent.ports import Begun, Delivery
 from tests.contract.backends import Store
 from tests.contract.toys import advance, answered, begun, delivered, finish, model_call, new_run, opened, standing
 
@@ -82,6 +82,16 @@ async def test_work_that_was_handed_back_can_be_settled_by_nobody_before_it_is_b
     assert await store.ledger.commit(frozen, finish(9)) is False
     assert await store.ledger.commit(heir, finish(9)) is False
     assert (await standing(store)) == heir.pointer
+
+
+async def test_the_ledger_tells_the_entry_that_carries_the_work_from_others(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    first, second = Delivery(pointer, "1-0", "w1"), Delivery(pointer, "2-0", "w2")
+    assert await store.ledger.carries(first) and await store.ledger.carries(second)
+    await store.ledger.published({pointer: "2-0"})
+    assert [await store.ledger.carries(one) for one in (first, second)] == [False, True]
+    assert not await store.ledger.carries(Delivery(replace(pointer, attempt=2), "2-0", "w2"))
+    assert not await store.ledger.carries(Delivery(replace(pointer, run="resp_none"), "2-0", "w2"))
 
 
 async def test_several_deliveries_are_handed_back_at_once(store: Store) -> None:

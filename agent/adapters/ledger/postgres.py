@@ -49,6 +49,10 @@ class PostgresLedger:
             self._marks.begun(delivery.pointer)
         return begun
 
+    async def carries(self, delivery: Delivery, /) -> bool:
+        row = await self._one("carries", *delivery.pointer.key, delivery.pointer.attempt, delivery.entry)
+        return bool(row["carries"])
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         await self._writes.submit(Record(begun, (call,)), len(call.effect.canonical()))
         call.intended = True

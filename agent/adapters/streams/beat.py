@@ -124,7 +124,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     beat = Beat(json.loads(sys.stdin.readline()))
     threading.Thread(target=beat.go_on, daemon=True).start()
-    print("ready", flush=True)  # noqa: T201  # the worker waits for it
+    with suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), b"!")  # ready: the worker waits for it
     beat.listen()
     os._exit(0)  # the other thread may be waiting for a server that does not answer
 

@@ -159,7 +159,7 @@ class RouteReader:
         return self._read(_entries_of(found))
 
     async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
-        await self._answers_within(lease_s / 3 or BLOCK_MS / 1000)
+        await self._answers_within(lease_s / 2 or BLOCK_MS / 1000)
         start, heirlooms = "0-0", list[tuple[str, Mapping[str, str]]]()
         idle_ms = int(lease_s * 1000)
         while left := most - len(heirlooms):

@@ -21,19 +21,13 @@ TAKE = (
     HOLDER
     + """
 local lease, mine = redis.call('GET', KEYS[2]), holder(ARGV[2]) == ARGV[3]
-if lease and lease ~= '' and lease ~= ARGV[3] then
-  if mine then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
-    redis.call('XDEL', KEYS[1], ARGV[2])
-  end
-  return 0
-end
+if lease and lease ~= '' and lease ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 if mine then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID') end
 return 1
 """
 )
-"""Take a lease and renew the hold on the entry in the same moment, so that both end together; or drop the entry."""
+"""Take a lease and renew the hold on the entry in the same moment, so that both end together."""
 
 ACK = (
     HOLDER
