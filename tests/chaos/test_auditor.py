@@ -131,6 +131,10 @@ def set_aside_after_few_deliveries(evidence: Evidence) -> None:
     evidence.attempts.append(attempt(FAILED, 61.0, delivery=3))
 
 
+def a_letter_for_a_late_run(evidence: Evidence) -> None:
+    evidence.letters[0]["kind"] = evidence.runs[2]["code"] = "deadline_exceeded"
+
+
 def failed_without_a_letter(evidence: Evidence) -> None:
     evidence.letters.clear()
 
@@ -178,7 +182,10 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
     "I6": (a_client_that_started_two_runs, a_key_taken_twice),
     "I7": (called_after_the_end, cancelled_and_then_answered),
     "I8": (missing_in_the_feed, invented_by_the_feed, out_of_order_in_the_feed, skipped_by_the_cursor),
-    "I9": (set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
+    "I9": (
+        *(set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
+        a_letter_for_a_late_run,
+    ),
     "I10": (doctor_found_something, doctor_could_not_speak),
     "I11": (nothing_ended_for_long, missed_too_late),
     "I12": (an_entry_left_in_a_stream, redis_has_grown),

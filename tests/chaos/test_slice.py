@@ -14,9 +14,9 @@ from tests.engines import temporary_directory
 SEED = 20
 FAULTS = (
     *("kill_worker", "kill_api", "kill_redis", "kill_postgres", "freeze_worker", "flushall", "aof_truncate"),
-    *("misconf", "redis_half_open", "model_429", "model_outage", "garbage"),
+    *("misconf", "redis_half_open", "garbage"),
 )
-MINUTES = 0.8
+MINUTES = 0.7
 RATE = 6
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.chaos.evidence import Evidence, Finding, Row
 
 MOST_CALLS = 40
-"""Of one run: three drafts, each with at most eight attempts, and hand-overs; a run-away is far beyond it."""
+"""Of one run: three drafts, each with at most ten attempts, and hand-overs; a run-away is far beyond it."""
 FORGOTTEN_S = 1.5
 """What is written without waiting for the disk may be lost if PostgreSQL is killed within so long."""
 
