@@ -14,10 +14,11 @@ from tests.chaos.stage import PREFIX, ROUTES, Stage
 FEED = f"{PREFIX}:events"
 
 TABLES = {
-    "runs": """select id, status, store, generation, agent, ending_type, md5(ending) as ending_hash, calls, attempts,
+    "runs": r"""select id, status, store, generation, agent, ending_type, md5(ending) as ending_hash, calls, attempts,
         extract(epoch from created_at)::float8 as created, extract(epoch from deadline)::float8 as deadline,
-        extract(epoch from ended_at)::float8 as ended, request::json -> 'metadata' ->> 'chaos' as marker,
-        ending::json ->> 'code' as code, cancelled_by from runs""",
+        extract(epoch from ended_at)::float8 as ended, substring(request from 'ask-\d+-\d+-end') as marker,
+        substring(ending from '"code":\s*"([a-z_]+)"') as code, cancelled_by, purged_at is not null as purged
+        from runs""",
     "events": """select run_id as run, generation, seq, type, version, md5(data) as hash,
         extract(epoch from at)::float8 as at from events""",
     "work": "select run_id as run, generation, seq, route, attempt, deliveries from work",
