@@ -271,6 +271,8 @@ class RunView:
     calls: int = 0
     """Model calls, failed and unknown ones included."""
     attempts: int = 0
+    deleted: bool = False
+    """Its text is to be forgotten, or has been: nobody may see the run."""
 
 
 @dataclass(frozen=True, slots=True)

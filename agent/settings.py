@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     response_retention_s: float = Field(30 * 86_400.0, gt=0)
     """How long a response that is to be stored is kept, and its idempotency key with it."""
 
+    purge_grace_s: float = Field(600.0, ge=0)
+    """The text of a response that is not to be stored is kept no longer after its ending, delivered or not."""
+
     slots: int = Field(64, ge=1, le=10_000)
     """Deliveries that a worker works on at once, per route."""
     lease_s: float = Field(3.0, gt=0)

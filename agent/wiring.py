@@ -25,6 +25,7 @@ from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
+from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.model.book import OFFLINE, ModelBook
 from agent.adapters.model.offline import OfflineModel
@@ -83,6 +84,7 @@ class Connected:
     epochs: PostgresEpochs
     callers: PostgresCallers
     cancels: PostgresCancels
+    privacy: PostgresPrivacy
     stream_look: StreamLook
 
     async def overview(self, routes: Sequence[str]) -> Overview:
@@ -184,6 +186,7 @@ async def connected(
                 PostgresEpochs(pool),
                 PostgresCallers(pool),
                 PostgresCancels(ledger),
+                PostgresPrivacy(pool),
                 StreamLook(looker, Keys(settings.redis_prefix)),
             )
             await ledger.drain()

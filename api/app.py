@@ -57,6 +57,7 @@ def _routes(door: Door, responses: Responses) -> list[BaseRoute]:
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),
+        Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
         Route("/v1/models", models.list),
         Route("/v1/models/{id}", models.retrieve),

@@ -13,6 +13,7 @@ from agent.cancels import Cancels
 from agent.inspection import Overview, Stall
 from agent.pauses import Pause
 from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
+from agent.privacy import Privacy
 from agent.router import Router
 from agent.settings import Settings
 from api.ids import new_response_id
@@ -80,6 +81,7 @@ class Door:
     streams: Publisher
     callers: Callers
     cancels: Cancels
+    privacy: Privacy
     agents: Mapping[str, AgentCard]
     default_agent: str
     settings: Settings

@@ -11,7 +11,7 @@ import structlog
 from agent.errors import Transient
 from agent.ports import NewRun, Pointer, RunView
 from api.door import Door
-from api.errors import ApiError, internal
+from api.errors import ApiError, internal, no_response
 from api.patience import leave, settle
 from api.projection import project
 from api.waiting import Waiters
@@ -80,6 +80,8 @@ class Endings:
             return None
         if view is None:
             raise internal()
+        if view.deleted and view.status != "in_progress":
+            raise no_response()
         return view
 
 

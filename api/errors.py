@@ -85,6 +85,11 @@ def not_found(message: str, *, code: str = "not_found", param: str | None = None
     return ApiError(404, message, code=code, param=param)
 
 
+def no_response() -> ApiError:
+    """404: there is none with this id, or nobody may read it any more."""
+    return not_found("There is no stored response with this id", code="response_not_found", param="id")
+
+
 def unavailable(message: str) -> ApiError:
     """503: nothing was done; the same request may succeed in a second."""
     return ApiError(503, message, code="unavailable")

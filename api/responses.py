@@ -18,9 +18,10 @@ from api.admission import Admitted, admit
 from api.body import read_json
 from api.cancelling import Cancelling
 from api.door import AgentCard, Door
-from api.errors import ApiError, json_reply, not_found, unknown, unsupported
+from api.errors import ApiError, json_reply, no_response, unknown, unsupported
 from api.foreground import Foreground
 from api.holding import Holding
+from api.patience import within
 from api.projection import project
 from api.repeats import fingerprint, is_retry, once_key
 from api.trace import traceparent_of
@@ -70,12 +71,23 @@ class Responses:
             raise ended(view)
         return json_reply(project(view))
 
+    async def delete(self, request: Request) -> Response:
+        """DELETE /v1/responses/{id}: nobody can read it from now on; a run that is under way is cancelled first."""
+        for name in request.query_params:
+            raise unknown(name)
+        view = await self._stored(request, "in_progress", "cancelled")
+        if view.status == "in_progress":
+            await self._cancelling.cancel(view.id, "client")
+        door = self._door
+        await within(door.settings.ledger_timeout_s, door.privacy.forget(view.id, door.project), door.sleep)
+        return json_reply({"id": view.id, "object": "response", "deleted": True})
+
     async def _stored(self, request: Request, *unstored: RunStatus) -> RunView:
         """The response that a path names; one that is not to be stored can be seen in these statuses only."""
         run = request.path_params["id"]
         view = await self._door.shelf.view(run, self._door.project) if _ID.fullmatch(run) else None
-        if view is None or (not view.store and view.status not in unstored):
-            raise not_found("There is no stored response with this id", code="response_not_found", param="id")
+        if view is None or view.deleted or (not view.store and view.status not in unstored):
+            raise no_response()
         return view
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:

@@ -47,6 +47,7 @@ async def serve(
             streams=engines.streams,
             callers=engines.callers,
             cancels=engines.cancels,
+            privacy=engines.privacy,
             instance=engines.instance,
             agents=company.agents,
             default_agent=company.default,

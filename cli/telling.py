@@ -30,7 +30,7 @@ def tell(story: RunStory, types: Types) -> RenderableType:
     trunks = _generations(tree, story)
     for row in story.events:
         node = trunks[row["generation"]].add(_event(row, story.run["created_at"]))
-        for label in _details(row, types):
+        for label in () if story.run["purged_at"] else _details(row, types):
             node.add(label)
         _add_attempts(node, story, row)
     return Group(tree, *_end(story))
@@ -56,7 +56,7 @@ def _head(story: RunStory) -> Text:
     status = text(run["status"], f"bold {STATUS_STYLE.get(run['status'], 'yellow')}")
     made = text(f"{run['agent']}@{run['agent_version']}", "cyan")
     line = Text("  ").join([text(run["id"], "bold"), status, made, text(f"project {run['project_id']}", "dim")])
-    asked = _question(run["request"])
+    asked = "(every text of this run was removed)" if run["purged_at"] else _question(run["request"])
     return Text("\n").join([line, Text("asked: ", "dim") + text(asked, most=LINE_CHARS)])
 
 

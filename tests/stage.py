@@ -23,6 +23,7 @@ from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.memory import MemoryLedger
 from agent.testing.presence import MemoryPresence
+from agent.testing.privacy import MemoryPrivacy
 from agent.testing.streams import MemoryStreams
 from api.app import create_app
 from api.door import AgentCard, Door
@@ -54,6 +55,7 @@ class Stage(MemoryStreams):
         self.ledger: MemoryLedger = door.get("ledger") or MemoryLedger()
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
+        self.privacy = MemoryPrivacy(self.ledger)
         self.settle = settle
         cards = {name: card(name) for name in ("documents", "chat")}
         settings = Settings(max_body_bytes=20_000, max_input_chars=5_000)
@@ -64,6 +66,7 @@ class Stage(MemoryStreams):
             streams=self,
             callers=self.callers,
             cancels=MemoryCancels(self.ledger),
+            privacy=self.privacy,
             agents=cards,
             default_agent="documents",
             settings=settings,

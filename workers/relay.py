@@ -12,12 +12,15 @@ from agent.envelope import unseal
 from agent.errors import AgentError, Transient
 from agent.events import Event
 from agent.ports import FeedRow, Sweeps, Transport
+from agent.privacy import Privacy
 from agent.telemetry import metrics
 from workers.recover import Recovery
 
 log = structlog.get_logger(__name__)
 
 FEED_EVERY_S = 0.1
+PURGED_AT_ONCE = 200
+"""Runs whose texts are removed in one transaction."""
 
 
 class Relay:
@@ -29,18 +32,22 @@ class Relay:
         streams: Transport,
         types: Mapping[str, type[Event]],
         recovery: Recovery,
+        privacy: Privacy,
         *,
         every_s: float,
         look_s: float,
         feed_retention_s: int,
+        purge_grace_s: float,
     ) -> None:
         self._sweeps = sweeps
         self._streams = streams
         self._types = types
         self._recovery = recovery
+        self._privacy = privacy
         self._every_s = every_s
         self._look_s = look_s
         self._feed_retention_s = feed_retention_s
+        self._purge_grace_s = purge_grace_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until told to stop."""
@@ -48,6 +55,7 @@ class Relay:
             tasks.create_task(_repeat(stop, self._every_s, self._recovery.sweep))
             tasks.create_task(_repeat(stop, self._every_s, self.publish_due))
             tasks.create_task(_repeat(stop, self._every_s, self.end_overdue))
+            tasks.create_task(_repeat(stop, self._every_s, self.purge))
             tasks.create_task(_repeat(stop, self._look_s, self.look_for))
             tasks.create_task(_repeat(stop, FEED_EVERY_S, self.feed))
 
@@ -66,6 +74,10 @@ class Relay:
         for run in await self._sweeps.end_overdue():
             log.warning("run_overdue", run=run)
             await self._streams.ended(run)
+
+    async def purge(self) -> None:
+        while count := await self._privacy.purge(self._purge_grace_s, PURGED_AT_ONCE):
+            log.info("texts_purged", runs=count)
 
     async def feed(self) -> None:
         while await self._sweeps.copy_feed(self._write):

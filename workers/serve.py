@@ -125,7 +125,9 @@ def build_relay(settings: Settings, company: Cast, engines: Connected) -> Relay:
         engines.streams,
         index(dict.fromkeys(chain.from_iterable(bound.catalogue.values() for bound in company.agents.values()))),
         recovery,
+        engines.privacy,
         every_s=settings.sweep_s,
         look_s=settings.look_s,
         feed_retention_s=settings.feed_retention_s,
+        purge_grace_s=settings.purge_grace_s,
     )

@@ -8,6 +8,7 @@ from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
 from agent.testing.pauses import MemoryPauses
 from agent.testing.presence import MemoryPresence
+from agent.testing.privacy import MemoryPrivacy
 from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryLetters",
     "MemoryPauses",
     "MemoryPresence",
+    "MemoryPrivacy",
     "MemoryStreams",
     "RunRow",
     "Script",

@@ -36,7 +36,7 @@ class MemoryCallers:
                 and row.created_at > oldest
                 and row.delivered_at is None
                 and row.cancelled_by is None
-                and not row.purged
+                and not row.deleted
             ):
                 yield row
 
@@ -46,7 +46,7 @@ class MemoryCallers:
     async def known(self, project: str, key: str, body_hash: bytes, /) -> str | None:
         await self._ledger.ping()
         row = self._ledger.keys.get((project, key))
-        if row is None or row.expires_at <= self._ledger.clock.now() or self._ledger.runs[row.run].purged:
+        if row is None or row.expires_at <= self._ledger.clock.now() or self._ledger.runs[row.run].deleted:
             return None
         if row.body_hash != body_hash:
             raise KeyTaken(f"{row.run} has this key")

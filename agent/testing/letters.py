@@ -121,7 +121,7 @@ class MemoryLetters:
             return None
         keys = {it.key for it in self._ledger.events[run.new.id]}
         wanted = Key(letter.run or "", letter.generation or 0, letter.seq or 0)
-        return Standing(run.generation, run.status, run.purged, wanted in keys)
+        return Standing(run.generation, run.status, run.deleted, wanted in keys)
 
     def _usual(self, agent: str) -> Decimal | None:
         runs = [it for it in self._ledger.runs.values() if it.new.agent == agent and it.status == "completed"]

@@ -64,7 +64,7 @@ class MemoryLedger:
             return new.id
         place, now = (new.project, new.once.key), self.clock.now()
         row = self.keys.get(place)
-        if row is None or row.expires_at <= now or self.runs[row.run].purged:
+        if row is None or row.expires_at <= now or self.runs[row.run].deleted:
             row = KeyRow(new.id, new.once.body_hash, now + timedelta(seconds=new.once.lives_s))
             self.keys[place] = row
         if row.body_hash != new.once.body_hash:
@@ -228,7 +228,9 @@ class MemoryLedger:
             known = self.calls.get(call.id)
             # what came of a call is never forgotten again; a late answer replaces `unknown`
             if known is None or (known.status in ("asked", "unknown") and call.status != "asked"):
-                self.calls[call.id] = bills.row_of(call, begun, next(self._numbers))
+                self.calls[call.id] = row = bills.row_of(call, begun, next(self._numbers))
+                if self._is_purged(row.key.run):
+                    row.effect_hash, row.answer, row.error = "", None, None
 
     def _close(self, begun: Begun, outcome: Outcome | None, *, won: bool | None = None) -> None:
         """Without an outcome it was handed back."""
@@ -246,7 +248,11 @@ class MemoryLedger:
             case Bury():
                 attempt.outcome = "bury"
         if isinstance(outcome, Postpone | Bury):
-            attempt.error_kind, attempt.error = outcome.kind, scrub(outcome.reason)
+            attempt.error_kind = outcome.kind
+            attempt.error = None if self._is_purged(begun.pointer.run) else scrub(outcome.reason)
+
+    def _is_purged(self, run: str) -> bool:
+        return run in self.runs and self.runs[run].purged
 
     def _settle(self, begun: Begun, work: WorkRow, outcome: Outcome) -> None:
         match outcome:

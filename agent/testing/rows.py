@@ -29,9 +29,15 @@ class RunRow:
     generation: int = 1
     reopened_at: datetime | None = None
     purged: bool = False
+    purge_asked: bool = False
     holder: str | None = None
     delivered_at: datetime | None = None
     cancelled_by: str | None = None
+
+    @property
+    def deleted(self) -> bool:
+        """Nobody may see it any more."""
+        return self.purged or self.purge_asked
 
     def view(self, generation: int) -> RunView:
         """The run as the door shows it."""
@@ -53,6 +59,7 @@ class RunRow:
             cost_usd=self.cost_usd,
             calls=self.calls,
             attempts=self.attempts,
+            deleted=self.deleted,
         )
 
 

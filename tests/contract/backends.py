@@ -15,6 +15,7 @@ from agent.letters import Letters
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
+from agent.privacy import Privacy
 from agent.testing import (
     AttemptRow,
     AuditRow,
@@ -26,6 +27,7 @@ from agent.testing import (
     MemoryLetters,
     MemoryPauses,
     MemoryPresence,
+    MemoryPrivacy,
     MemoryStreams,
     WorkRow,
 )
@@ -65,6 +67,11 @@ class Store(Protocol):
     def callers(self) -> Callers: ...
     @property
     def cancels(self) -> Cancels: ...
+    @property
+    def privacy(self) -> Privacy: ...
+    async def feed(self) -> None:
+        """What a relay does: let the feed tell all that has happened."""
+
     async def end_overdue(self) -> Sequence[str]:
         """What a relay does to runs whose deadline has passed."""
 
@@ -116,6 +123,10 @@ class MemoryStore:
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.cancels = MemoryCancels(self.ledger)
+        self.privacy = MemoryPrivacy(self.ledger)
+
+    async def feed(self) -> None:
+        """The twin has none."""
 
     async def end_overdue(self) -> Sequence[str]:
         return await self.cancels.end_overdue()

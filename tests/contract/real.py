@@ -18,13 +18,14 @@ from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
+from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
-from agent.ports import Delivery, Pointer, Unreadable
+from agent.ports import Delivery, FeedRow, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
 
@@ -32,7 +33,12 @@ AGEING = (
     "update idempotency_keys set expires_at = expires_at - make_interval(secs => $1)",
     "update instances set seen_at = seen_at - make_interval(secs => $1)",
     "update runs set created_at = created_at - make_interval(secs => $1)",
+    "update runs set ended_at = ended_at - make_interval(secs => $1)",
 )
+UNTOLD = """select exists (
+    select from events e, feed_cursor f
+    where (e.tx, e.run_id, e.generation, e.seq) > (f.tx, f.run_id, f.generation, f.seq)
+)"""
 TEMPLATE = "contract_template"
 _migrated: set[str] = set()
 
@@ -56,7 +62,15 @@ class RealStore:
         self.pauses = PostgresPauses(pool)
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
+        self.privacy = PostgresPrivacy(pool)
         self.presence = PostgresPresence(pool)
+
+    async def feed(self) -> None:
+        async def drop(rows: Sequence[FeedRow]) -> None: ...
+
+        sweeps = PostgresSweeps(self.ledger)
+        while await self.pool.fetchval(UNTOLD):  # until the transactions of others let it pass
+            await sweeps.copy_feed(drop)
 
     async def end_overdue(self) -> Sequence[str]:
         return await PostgresSweeps(self.ledger).end_overdue()

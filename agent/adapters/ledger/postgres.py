@@ -124,7 +124,7 @@ class PostgresLedger:
 
 SAME_NAMES = (
     *("id", "generation", "agent", "agent_version", "request", "status", "created_at", "deadline", "store", "trace"),
-    *("ended_at", "cost_usd", "calls", "attempts"),
+    *("ended_at", "cost_usd", "calls", "attempts", "deleted"),
 )
 
 
@@ -137,11 +137,7 @@ def _view(row: Any) -> RunView:
         reasoning_tokens=row["reasoning_tokens"],
     )
     return RunView(
-        **{
-            name: row[name]
-            for name in ("id", "generation", "agent", "agent_version", "request", "status", "created_at")
-        },
-        **{name: row[name] for name in ("deadline", "store", "trace", "ended_at", "cost_usd", "calls", "attempts")},
+        **{name: row[name] for name in SAME_NAMES},
         project=row["project_id"],
         ending=sealed,
         usage=usage,

@@ -9,7 +9,7 @@ with meant as materialized (
            ) as free
     from runs r
     where r.project_id = $1 and r.fingerprint = $2 and r.created_at > clock_timestamp() - make_interval(secs => $4)
-      and r.delivered_at is null and r.cancelled_by is null and r.purged_at is null
+      and r.delivered_at is null and r.cancelled_by is null and r.purged_at is null and r.purge_asked_at is null
 ), mine as (
     select r.id from meant m join runs r on r.id = m.id
     where m.free and r.delivered_at is null and r.holder is not distinct from m.holder

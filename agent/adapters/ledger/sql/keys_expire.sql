@@ -5,7 +5,7 @@ with asked as (
     from unnest($1::text[], $2::text[]) as t (project_id, key)
     join idempotency_keys k using (project_id, key)
     left join runs r on r.id = k.run_id
-    where k.expires_at <= clock_timestamp() or r.purged_at is not null
+    where k.expires_at <= clock_timestamp() or r.purged_at is not null or r.purge_asked_at is not null
     for update of k skip locked
 ), others as (
     select project_id, key from idempotency_keys

@@ -1,6 +1,7 @@
 -- settle: the fence. Moves, postpones or removes the work rows of a batch of outcomes, appends the events of those that
 -- won and gives back their runs. Only the newest begin of a run may settle: a worker that froze and was taken over cannot;
--- 0 stands for whoever settles without having begun. Every attempt is closed, won or lost.
+-- 0 stands for whoever settles without having begun. Every attempt is closed, won or
+-- lost; without its error, if the texts of its run were removed.
 -- $1 runs, $2 generations, $3 seqs, $4 attempts, $5 next seqs, $6 next routes (null: the run ends),
 -- $7 next attempts, $8 delays in seconds, $9 tokens, $10 outcomes, $11 error kinds, $12 errors, $13 begins; and of the
 -- events: $14 runs, $15 generations, $16 seqs, $17 types, $18 versions, $19 data, $20 agents, $21 prompts, $22 traces
@@ -23,11 +24,15 @@ with given as (
     from held h where h.run_id = w.run_id and h.next_route is not null
 ), removed as (
     delete from work w using held h where h.run_id = w.run_id and h.next_route is null
+), kept as materialized (
+    select r.id from runs r
+    where r.id in (select run_id from given where error is not null) and r.purged_at is null
+    order by r.id for key share of r
 ), closed as (
     update attempts a
-    set outcome = g.outcome, error_kind = g.error_kind, error = g.error, ended_at = clock_timestamp(),
+    set outcome = g.outcome, error_kind = g.error_kind, error = case when k.id is not null then g.error end, ended_at = clock_timestamp(),
         settled = (h.token is not null)
-    from given g left join held h on h.token = g.token
+    from given g left join held h on h.token = g.token left join kept k on k.id = g.run_id
     where a.token = g.token
 ), told as (
     insert into events (run_id, generation, seq, type, version, data, agent, prompt, trace)
