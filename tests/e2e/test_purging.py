@@ -64,15 +64,17 @@ def _readable(value: str | None) -> str:
 
 async def _in_redis(it: House) -> set[tuple[str, str]]:
     places = set()
-    keys: list[str] = [key async for key in it.redis.scan_iter(f"{it.settings.redis_prefix}:*")]  # type: ignore[misc]
+    keys: list[str] = [key async for key in it.redis.scan_iter(f"{it.settings.redis_prefix}:*")]
     for key in keys:
-        held: Any = await it.redis.dump(key) if await it.redis.type(key) == "string" else await _held(it, key)
+        held = await _held(it, key)
         places |= {(key, word) for word in SECRETS if word in repr((key, held))}
     return places
 
 
 async def _held(it: House, key: str) -> Any:
     match await it.redis.type(key):
+        case "none" | "string":  # a lease may end between the look and this
+            return await it.redis.get(key)
         case "stream":
             return await it.redis.xrange(key)
         case "hash":
