@@ -40,7 +40,9 @@ class Decider:
 
     async def __call__(self, begun: Begun) -> Outcome:
         """What becomes of the attempt. Raises nothing but cancellation."""
-        limit = asyncio.timeout(max(begun.remaining_s, 0))
+        if begun.remaining_s <= 0:  # a step that never waits would outrun the limit
+            return _late(begun)
+        limit = asyncio.timeout(begun.remaining_s)
         try:
             async with limit:
                 return await self._go_on(begun)

@@ -165,6 +165,12 @@ async def test_a_step_is_cut_off_at_the_deadline_with_a_typed_failure() -> None:
     assert '"code":"deadline_exceeded"' in outcome.events[-1].data
 
 
+async def test_a_step_that_would_be_quick_is_not_begun_after_the_deadline() -> None:
+    outcome = await decided(FINE, await attempt(remaining_s=-0.1))
+    assert isinstance(outcome, Advance) and outcome.status == "failed"
+    assert '"code":"deadline_exceeded"' in outcome.events[-1].data
+
+
 async def test_the_jitter_of_an_attempt_is_the_same_whenever_it_is_asked() -> None:
     begun = await attempt()
     assert chance(begun) == chance(begun)

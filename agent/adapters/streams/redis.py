@@ -104,9 +104,12 @@ class RedisStreams:
             raise away(error) from error
 
     async def feed(self, facts: Sequence[Mapping[str, str]], oldest_ms: int) -> None:
-        """Write events to the feed and let go of what is older than `oldest_ms` (Unix). Raises `Transient`."""
+        """Write events to the feed and let go of what is older than `oldest_ms` (Unix): all of it or nothing.
+
+        A batch of which a part was refused would be written again, and its order would be broken. Raises `Transient`.
+        """
         try:
-            async with self._client.pipeline(transaction=False) as pipeline:
+            async with self._client.pipeline(transaction=True) as pipeline:
                 for fact in facts:
                     pair = [part for item in fact.items() for part in item]
                     pipeline.execute_command("XADD", self._keys.feed, "MINID", "~", str(oldest_ms), "*", *pair)

@@ -1,4 +1,4 @@
-"""A process that starts while an engine is away: it waits a while, and then says what is missing."""
+"""Engines that are away when a process starts, or go away in the middle of something."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ async def test_what_waiting_cannot_mend_is_not_waited_for(engines: Engines, tmp_
     wrong = engines.urls.database_url.replace("/cuelight?", "/nowhere?")
     with pytest.raises(Misconfigured, match="does not exist"):
         await start(wrong, engines.urls.redis_url, tmp_path, 10_000)
+
+
+async def test_a_batch_of_the_feed_is_written_whole_or_not_at_all(redis_url: str) -> None:
+    client = connect(redis_url)
+    try:
+        streams = RedisStreams(client, Keys("whole"), "me")
+        with pytest.raises(Transient):
+            await streams.feed([{"id": "1"}, {}], 0)  # the server refuses an entry without fields
+        assert await client.xlen(Keys("whole").feed) == 0
+        await streams.feed([{"id": "1"}, {"id": "2"}], 0)
+        assert await client.xlen(Keys("whole").feed) == 2
+    finally:
+        await client.aclose()
 
 
 async def test_a_reader_is_told_of_a_reset_connection_as_of_any_other_loss(
