@@ -78,7 +78,7 @@ class Look:
 
 Meet = Callable[[Known], Awaitable[Seen]]
 """Tells Redis what the ledger knows: it writes that down where it follows from what stands there, and says what stood
-there. Raises `Transient`; then it may or may not have been written."""
+there. Without an epoch it only looks. Raises `Transient`; then it may or may not have been written."""
 
 
 class Epochs(Protocol):
@@ -88,6 +88,12 @@ class Epochs(Protocol):
         """Compare both sides, and write on. None if a relay looked within `within_s`, or is looking now.
 
         After anything but `NONE` an audit of all open work is due once `lease_s` have passed.
+        """
+
+    async def believes(self, meet: Meet, *, auditing: bool = False) -> bool:
+        """Whether what Redis said just before can be believed: it is the server of the ledger's epoch still.
+
+        Unless it is asked for the sake of the audit itself, one that is due or under way speaks against that.
         """
 
     async def claim_audit(self) -> str | None:

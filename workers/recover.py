@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import structlog
 
 from agent.epoch import Change, Epochs, Look
-from agent.ports import Sweeps, Transport
+from agent.errors import Transient
+from agent.ports import Pointer, Sweeps, Transport
 from agent.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,22 @@ class Recovery:
             _tell(look)
             if look.change.begins_epoch:
                 await self._begin_anew()
-        await self._audit_if_due()
+        await self.audit_if_due()
+
+    async def missing(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
+        """As the streams' own, but nothing counts as missing while living workers may have yet to renew their leases.
+
+        A Redis that has just forgotten everything, which nobody noticed so far, looks as if nobody worked on anything.
+        """
+        found = await self._streams.missing(published)
+        return found if await self._epochs.believes(self._streams.meet) else [False] * len(found)
+
+    async def _missing_in_audit(self, published: Sequence[tuple[Pointer, str]]) -> Sequence[bool]:
+        """Raises `Transient` if Redis has lost something once more: then there will be another audit."""
+        found = await self._streams.missing(published)
+        if not await self._epochs.believes(self._streams.meet, auditing=True):
+            raise Transient("the streams were lost again during the audit", kind="streams")
+        return found
 
     async def _begin_anew(self) -> None:
         """Make the groups, tell Redis its new epoch, and publish at once what nobody can be working on.
@@ -57,11 +73,12 @@ class Recovery:
         await self._publish()
         log.warning("redis_epoch_begun", published=lost)
 
-    async def _audit_if_due(self) -> None:
+    async def audit_if_due(self) -> None:
+        """Look for all open work, if a lease has passed since something was lost. Raises `Transient`."""
         token = await self._epochs.claim_audit()
         if token is None:
             return
-        lost = await self._sweeps.audit(self._streams.missing)
+        lost = await self._sweeps.audit(self._missing_in_audit)
         await self._publish()
         await self._epochs.audited(token)
         log.warning("open_work_audited", lost=lost)

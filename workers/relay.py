@@ -66,7 +66,7 @@ class Relay:
             log.info("published_by_relay", count=count)
 
     async def look_for(self) -> None:
-        lost = await self._sweeps.look_for(self._streams.missing, self._look_s)
+        lost = await self._sweeps.look_for(self._recovery.missing, self._look_s)
         if lost:
             log.warning("entries_lost", count=lost)
 

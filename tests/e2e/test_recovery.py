@@ -130,6 +130,42 @@ async def test_the_groups_of_all_routes_are_made_again_and_begin_with_the_first_
         assert len(await bench.streams.reader("first").new(10)) == 2
 
 
+async def test_a_loss_that_nobody_noticed_yet_does_not_make_work_under_way_look_lost(house: Open) -> None:
+    async with house() as it:
+        bench = Bench(it)
+        await bench.settle()
+        (pointer,) = await bench.open(1)
+        await bench.begin(pointer)
+        await it.redis.flushall()
+        assert await bench.sweeps.look_for(bench.recovery.missing, 0.0) == 0
+        await bench.recovery.sweep()
+        assert await bench.sweeps.look_for(bench.recovery.missing, 0.0) == 0, "a lease has not passed yet"
+        await bench.lease_passes()
+        await bench.recovery.sweep()
+        assert (await bench.standing())["first"] == [pointer.run]
+        await it.redis.delete(it.keys.work("first"))
+        assert await bench.sweeps.look_for(bench.recovery.missing, 0.0) == 1, "now Redis is believed again"
+
+
+async def test_a_second_loss_just_before_the_audit_puts_it_off(house: Open) -> None:
+    async with house() as it:
+        bench = Bench(it)
+        await bench.settle()
+        (pointer,) = await bench.open(1)
+        await bench.begin(pointer)
+        await it.redis.flushall()
+        await bench.recovery.sweep()
+        await bench.lease_passes()
+        await it.redis.delete(it.keys.epoch)
+        with pytest.raises(Transient, match="lost again"):
+            await bench.recovery.audit_if_due()
+        await bench.recovery.sweep()
+        assert (await bench.standing())["first"] == []
+        await bench.lease_passes()
+        await bench.recovery.sweep()
+        assert (await bench.standing())["first"] == [pointer.run]
+
+
 async def test_a_thousand_open_runs_are_published_again_in_one_audit(house: Open) -> None:
     async with house() as it:
         bench = Bench(it)

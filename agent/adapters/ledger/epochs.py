@@ -13,6 +13,8 @@ LOOK_LIMIT_MS = 12_000
 """Longer than the client of Redis waits for a connection and an answer."""
 AUDIT_LIMIT_S = 10.0
 """An audit that takes longer, or whose relay died, may be done by another relay."""
+NOTHING = Known("", 0, "")
+"""Told to Redis by whoever only wants to look."""
 
 
 class PostgresEpochs:
@@ -33,6 +35,13 @@ class PostgresEpochs:
                 change = judge(known, seen)
                 losses = await connection.fetchval(sql("epoch_move"), *_moved(known, seen, change, lease_s))
         return Look(change, known, seen, losses)
+
+    async def believes(self, meet: Meet, *, auditing: bool = False) -> bool:
+        seen = await meet(NOTHING)
+        with reached():
+            row: Any = await self._pool.fetchrow(sql("epoch"))
+        same = (row["epoch"], row["server"]) == (seen.epoch, seen.server or row["server"])
+        return same and (auditing or not row["auditing"])
 
     async def claim_audit(self) -> str | None:
         with reached():

@@ -93,10 +93,10 @@ local arrives = new == 0 and epoch ~= known and count(epoch) < count(known)
 if known ~= '' and (follows or arrives) then
   redis.call('HSET', KEYS[1], 'epoch', known, 'mark', ARGV[2])
 end
-redis.call('HDEL', KEYS[1], 'regrouped')
+if known ~= '' then redis.call('HDEL', KEYS[1], 'regrouped') end
 return {epoch, mark, found[3] and 1 or 0}
 """
 """Write the ledger's epoch and mark where they follow from what stands here, and say what stood here.
 
 In one step: a server that forgot everything between two would look as if it had not. One that comes late turns nothing
-back."""
+back. Without an epoch it only looks."""
