@@ -12,6 +12,9 @@ from agent.ports import RunView, Shelf, StoredPassage
 T = TypeVar("T")
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
+AGAIN_S = 1.0
+"""How long a cancelled task gets to end before it is cancelled once more."""
+
 
 class Unanswered(Transient):
     """Nobody knows yet whether it was done."""
@@ -46,12 +49,12 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-async def settle(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def settle(tasks: Iterable[asyncio.Future[Any]], again_s: float = AGAIN_S) -> None:
+    """Cancel tasks and wait until they have ended. A driver may swallow a cancellation: it is said again meanwhile."""
+    left = set(tasks)
+    while left:
+        leave(left)
+        _, left = await asyncio.wait(left, timeout=again_s)
 
 
 class PatientShelf:

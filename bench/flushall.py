@@ -27,6 +27,8 @@ MODEL_S = {"quickly": 0.3, "slowly": 6.0}
 LANES = ["quickly"] * 16 + ["slowly"] * 8
 BETWEEN_S = (5.0, 7.0)
 """Longer than a lease: each loss is mended before the next one."""
+WARM_UP_S = 10.0
+"""Processes that begin to work are slow for a moment; what began then is not looked at."""
 
 ENDINGS = """
 select count(*) filter (where endings > 1) as doubled, count(*) filter (where endings = 0) as without
@@ -87,10 +89,12 @@ async def _strike(url: str, times: int) -> list[float]:
 async def _measure(service: Stack, engines: EngineUrls, times: int) -> None:
     stop = asyncio.Event()
     lanes = [asyncio.create_task(_lane(service.url, how, stop)) for how in LANES]
+    await asyncio.sleep(WARM_UP_S)
+    began = time.monotonic()
     blows = await _strike(engines.redis_url, times)
     stop.set()
     until = time.monotonic()
-    answers = [answer for lane in await asyncio.gather(*lanes) for answer in lane]
+    answers = [answer for lane in await asyncio.gather(*lanes) for answer in lane if answer.began > began]
     _tell(answers, blows, until)
     await _tell_of_ledger(engines.database_url)
 
