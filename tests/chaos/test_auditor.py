@@ -126,6 +126,10 @@ def set_aside_too_early(evidence: Evidence) -> None:
     evidence.letters[0]["attempt"] = 2
 
 
+def set_aside_because_our_own_ledger_was_away(evidence: Evidence) -> None:
+    evidence.letters[0]["kind"] = "ledger"
+
+
 def set_aside_after_few_deliveries(evidence: Evidence) -> None:
     evidence.letters[0]["kind"] = "deliveries"
     evidence.attempts.append(attempt(FAILED, 61.0, delivery=3))
@@ -184,7 +188,7 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
     "I8": (missing_in_the_feed, invented_by_the_feed, out_of_order_in_the_feed, skipped_by_the_cursor),
     "I9": (
         *(set_aside_too_early, set_aside_after_few_deliveries, failed_without_a_letter, garbage_that_vanished),
-        a_letter_for_a_late_run,
+        *(a_letter_for_a_late_run, set_aside_because_our_own_ledger_was_away),
     ),
     "I10": (doctor_found_something, doctor_could_not_speak),
     "I11": (nothing_ended_for_long, missed_too_late),

@@ -9,7 +9,8 @@ from tests.chaos.evidence import Evidence, Finding, Row
 MOST_DELIVERIES = 8
 ATTEMPTS = {"transport": 10, "server": 8, "rate_limited": 8, "malformed": 3, "empty": 3, "bug": 3}
 """How often work is tried that fails so; all other passing failures five times."""
-PASSING = frozenset({"rate_limited", "malformed", "empty", "bug", "transport", "server", "streams", "ledger", "search"})
+PASSING = frozenset({"rate_limited", "malformed", "empty", "bug", "transport", "server", "search"})
+"""A ledger or a stream that was away is our own trouble, and no reason to set a run's work aside."""
 FINAL = frozenset({"quota", "rejected", "unauthorized", "undecodable", "unroutable", "budget"})
 FATAL = FINAL | {"unstorable", "unreadable", "garbage"}
 NO_LETTER = frozenset({"no_valid_answer", "refused", "cancelled", "deadline_exceeded"})
