@@ -90,7 +90,13 @@ def _add(evidence: Evidence, run: str, at: float, n: int) -> None:
             "generation": 1,
             "marker": marker(run),
         }
-        | {"created": at, "deadline": at + 60, "ended": at + 3, "code": "transport" if failed else None}
+        | {
+            "created": at,
+            "deadline": at + 60,
+            "ended": at + 3,
+            "code": "transport" if failed else None,
+            "purged": False,
+        }
     )
     for seq, kind in enumerate(story, start=1):
         event = {

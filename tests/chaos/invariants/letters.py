@@ -26,8 +26,9 @@ def i9_letters_for_a_reason(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("I9", told, letter["run"] or "")
     lettered = {letter["run"] for letter in evidence.letters}
     for run in evidence.runs:
-        if run["status"] == "failed" and run["code"] not in NO_LETTER and run["id"] not in lettered:
-            yield Finding("I9", f"failed with {run['code']} and left no dead letter", run["id"])
+        why = run["code"] or "no code"  # the words of a purged run are gone, and its code with them
+        if run["status"] == "failed" and why not in NO_LETTER and run["id"] not in lettered and not run["purged"]:
+            yield Finding("I9", f"failed with {why} and left no dead letter", run["id"])
     yield from _garbage(evidence)
 
 
