@@ -43,6 +43,8 @@ class Delivery:
     pointer: Pointer
     entry: str = ""
     worker: str = ""
+    times: int = 1
+    """How often the transport handed out this entry, as far as it knows: a hint. The ledger counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import structlog
+
 from agent.ports import Begun, Delivery, Heartbeat, Pointer, Streams, Unreadable
+
+log = structlog.get_logger(__name__)
 
 
 class Holding:
-    """See `Streams`. A lease and its heartbeat begin and end together."""
+    """See `Streams`. A lease and its heartbeat begin and end together.
 
-    def __init__(self, streams: Streams, heartbeat: Heartbeat) -> None:
+    Work that has been with several dead workers may have killed them, or may only have been beside what did. It is
+    taken, and then begun one at a time: what kills its worker alone is counted alone. `suspect_from` is the number of
+    times that an entry has been handed out, this time included, from which on that is so.
+    """
+
+    def __init__(self, streams: Streams, heartbeat: Heartbeat, suspect_from: int = 3) -> None:
         self._streams = streams
         self._heartbeat = heartbeat
+        self._suspect_from = suspect_from
+        self._turn = asyncio.Lock()
+        self._suspect: Delivery | None = None
 
     async def publish(self, pointer: Pointer, /) -> str:
         return await self._streams.publish(pointer)
@@ -22,6 +36,10 @@ class Holding:
         if not await self._streams.take(delivery):
             return False
         self._heartbeat.hold(delivery)
+        if delivery.times >= self._suspect_from:
+            log.warning("suspect_waits_for_its_turn", times=delivery.times)
+            await self._turn.acquire()
+            self._suspect = delivery
         return True
 
     def bound(self, begun: Begun) -> None:
@@ -40,3 +58,6 @@ class Holding:
     def forget(self, delivery: Delivery) -> None:
         """Nobody works on this delivery any more: unless it was acknowledged, it runs out and comes back."""
         self._heartbeat.let_go(delivery)
+        if self._suspect is delivery:
+            self._suspect = None
+            self._turn.release()

@@ -76,7 +76,7 @@ def die() -> None:
 def start(
     settings: Mapping[str, Any], urls: tuple[str, str], routes: Sequence[str] = (), death: Death | None = None
 ) -> BaseProcess:
-    """A worker in a process of its own, on these routes (all of them when empty). Kill it when it is not needed."""
+    """A worker in a process of its own, on these routes (all of them when empty); SIGTERM has it stop in good order."""
     process = PROCESSES.Process(target=_main, args=(dict(settings), urls, tuple(routes), death), daemon=True)
     process.start()
     return process
@@ -88,7 +88,8 @@ def _main(settings: Mapping[str, Any], urls: tuple[str, str], routes: Sequence[s
 
 
 async def _work(settings: Settings, urls: tuple[str, str], routes: Sequence[str], death: Death) -> None:
-    company = cast(settings)
+    company, stop = cast(settings), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with connected(settings, *urls) as engines:
         await archive_prompts(company.book, company.agents, engines.ledger)
         ledger: Any = Mortal(engines.ledger, death)
@@ -97,4 +98,4 @@ async def _work(settings: Settings, urls: tuple[str, str], routes: Sequence[str]
         search: Any = Mortal(searcher(settings, engines.library), death)
         doors = replace(engines, ledger=ledger, streams=streams)
         worker = build(settings, company, doors, Perform(models, search.search), routes or company.routes)
-        await worker.run(asyncio.Event())
+        await worker.run(stop)

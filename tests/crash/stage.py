@@ -81,7 +81,7 @@ class Stage:
         path.write_text(FACT, encoding="utf-8")
         await ingest(Library(self.store.pool), [path])
 
-    async def ask(self) -> str:
+    async def ask(self, question: str = "How long is the warranty?") -> str:
         """Open a run; the workers' relay publishes it. Its id."""
         agent = next(iter(cast(Settings(**self.settings)).agents.values()))
         new = NewRun(
@@ -90,7 +90,7 @@ class Stage:
             agent=agent.name,
             agent_version=agent.version,
             prompts=agent.prompts,
-            request=Request(messages=(Message(role="user", content="How long is the warranty?"),)).model_dump_json(),
+            request=Request(messages=(Message(role="user", content=question),)).model_dump_json(),
             store=True,
             first=seal(RequestReceived(agent=agent.name), agent=agent.id),
             route=agent.first_route,
@@ -103,6 +103,20 @@ class Stage:
         """A worker; it is killed when the test is over, if not before."""
         self.workers.append(crashing_worker.start(self.settings, self.urls, routes, death))
         return self.workers[-1]
+
+    async def retire(self, worker: BaseProcess) -> None:
+        """Have it stop in good order, and wait until it has."""
+        worker.terminate()
+        await asyncio.to_thread(worker.join, PATIENCE_S)
+        assert worker.exitcode == 0, f"the worker should have stopped by itself, and has exit code {worker.exitcode}"
+
+    async def asked(self, run: str, times: int = 1) -> None:
+        """Wait until the model was asked so often for a run; it may not have answered yet."""
+
+        async def heard() -> bool:
+            return len(await self.model.log(run)) >= times
+
+        await until(heard)
 
     async def die(self, worker: BaseProcess) -> None:
         """Wait until it has killed itself."""

@@ -1,7 +1,9 @@
-"""An agent with a step that asks the model twice in one delivery."""
+"""Agents whose steps ask twice in one delivery, hold up their worker, or kill it."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,3 +36,39 @@ def routes(parts: Parts) -> list[Route[RequestReceived]]:
 
 
 twice = Agent(name="twice", prompt="chat", routes=routes)
+
+
+POISON = "poison"
+HELD_UP_US = 3_000_000
+"""Several leases of the tests that hold up a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadly:
+    """Kills its worker with a run that asks for poison."""
+
+    async def __call__(self, event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+        if POISON in run.request.messages[-1].content:
+            os._exit(1)
+        return [AnswerAccepted(text="Fine.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Keeps the interpreter to itself for several leases: no other code of its process runs meanwhile."""
+
+    async def __call__(self, event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+        ctypes.PyDLL(None).usleep(HELD_UP_US)
+        return [AnswerAccepted(text="At last.")]
+
+
+def deadly_routes(parts: Parts) -> list[Route[RequestReceived]]:
+    return [Route("deadly", RequestReceived, Deadly(), (AnswerAccepted,))]
+
+
+def holding_routes(parts: Parts) -> list[Route[RequestReceived]]:
+    return [Route("holding", RequestReceived, Holding(), (AnswerAccepted,))]
+
+
+deadly = Agent(name="deadly", prompt="chat", routes=deadly_routes)
+holding = Agent(name="holding", prompt="chat", routes=holding_routes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
@@ -172,7 +173,22 @@ class RouteReader:
             heirlooms += _flat(claimed)
             if start == "0-0":
                 break
-        return self._read(heirlooms)
+        times = await self._times([entry for entry, _ in heirlooms])
+        found_here = self._read(heirlooms)
+        return [replace(it, times=times.get(it.entry, 1)) if isinstance(it, Delivery) else it for it in found_here]
+
+    async def _times(self, claimed: Sequence[str]) -> Mapping[str, int]:
+        """How often each entry was handed out; all of them are ours."""
+        if not claimed:
+            return {}
+        ids = sorted(claimed, key=lambda entry: tuple(map(int, entry.split("-"))))
+        try:
+            rows: Any = await self._client.xpending_range(
+                self._key, self._group, ids[0], ids[-1], 10_000, consumername=self._worker
+            )
+        except AWAY as error:
+            raise away(error) from error
+        return {str(row["message_id"]): int(row["times_delivered"]) for row in rows}
 
     async def _answers_within(self, seconds: float) -> None:
         """A server that was frozen or far away kept the living from renewing their holds: then they look dead."""
