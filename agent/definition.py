@@ -173,6 +173,8 @@ def _check_budget(name: str, budget: Budget) -> None:
             "max_output_tokens": budget.max_output_tokens > 0,
             "deadline_s": budget.deadline_s > 0,
             "usd": budget.usd is None or budget.usd > 0,
+            "tokens": budget.tokens is None or budget.tokens > 0,
+            "failures": budget.failures > 0,
         }.items()
         if not right
     ]

@@ -8,6 +8,7 @@ Every way a delivery can fail, by what its caller should do:
     + Undecodable    the bytes are not an event, or not this version of it
     + Unroutable     no step takes this event
   x Unfamiliar       a newer release wrote this: parked until one comes by
+  x Gone             the run ended or went on meanwhile: nothing is left to do
 * Misconfigured      the process cannot do its job and refuses to start
   x Absent           ... because an engine does not answer: it may yet come
 * Refused            the store refuses this very row; the others are fine
@@ -77,6 +78,12 @@ class Unfamiliar(AgentError):
     """Well-formed, but of a type, version, agent or prompt that this release does not have."""
 
     kind = "unfamiliar"
+
+
+class Gone(AgentError):
+    """The run has ended, went on, or has no time left: whoever was at work on it stops."""
+
+    kind = "gone"
 
 
 class Misconfigured(Exception):

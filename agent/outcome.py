@@ -98,6 +98,11 @@ class RetryPolicy:
                 return Postpone(backoff.delay_s(attempt, chance), kind, reason)
 
 
+def given_up(outcome: Postpone, failures: int) -> Bury:
+    """Instead of another try of a run that has failed `failures` times at its steps together."""
+    return Bury("retries", f"the run's {failures}th failed attempt: {outcome.reason}", failure_of(outcome.kind))
+
+
 MESSAGES = {
     "rate_limited": ("rate_limit_exceeded", "The model's endpoint is rate limited and stayed so; try again later."),
     "quota": ("rate_limit_exceeded", "The quota at the model's endpoint is used up; its owner has to raise it."),
@@ -109,7 +114,7 @@ MESSAGES = {
     "unauthorized": ("server_error", "The model's endpoint refused our key; its owner has to look at the settings."),
     "undecodable": ("server_error", "The run's record could not be read; an operator has been left a dead letter."),
     "unroutable": ("server_error", "The run has nowhere to go; an operator has been left a dead letter."),
-    "budget": ("server_error", "The run used up the money that its agent may spend on one answer."),
+    "budget": ("server_error", "The run used up the money or the tokens that its agent may spend on one answer."),
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
     "unstorable": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),

@@ -171,6 +171,12 @@ class Begun:
     events: Sequence[Envelope]
     answers: Mapping[tuple[str, int], str]
     """Recorded answers as JSON, by effect hash and occurrence."""
+    spent_tokens: int = 0
+    """Input and output of all calls of the run, as far as they are known."""
+    unknown_calls: int = 0
+    """Model calls of the run that nobody knows the outcome of."""
+    failures: int = 0
+    """Failed attempts in this generation of the run, at whatever step."""
     calls: list[Call] = field(default_factory=list)
     """What this delivery asked and has not put on record yet; `commit` writes it with the outcome."""
     number: int = 0
@@ -201,7 +207,14 @@ class Ledger(Protocol):
         """Does the work wait for this entry, as far as is known? If not, the entry is of no use to anybody."""
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
-        """Put a paid call on record before it is made."""
+        """Put a paid call on record before it is made.
+
+        Raises `Gone` if the work does not stand where `begun` found it, another delivery has begun since, or the
+        deadline has passed: then the call must not be made, and nothing was written.
+        """
+
+    async def moved_on(self, held: Sequence[Begun], /) -> frozenset[str]:
+        """Tokens of those whose work does not stand where they began it, or was begun again."""
 
     async def record(self, begun: Begun, /) -> None:
         """Put `begun.calls` on record now and empty it, whether or not the work has moved on: a bill is a bill."""

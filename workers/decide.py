@@ -14,14 +14,15 @@ from pydantic import ValidationError
 from agent.definition import BoundAgent
 from agent.effects import Ask
 from agent.envelope import seal, unseal
-from agent.errors import Permanent, Undecodable, Unfamiliar
+from agent.errors import Gone, Permanent, Undecodable, Unfamiliar
 from agent.events import Ending, Event
-from agent.outcome import Advance, Outcome, RetryPolicy, failure_of
+from agent.outcome import Advance, Bury, Outcome, Postpone, RetryPolicy, failure_of, given_up
 from agent.ports import Archive, Begun, Ledger
 from agent.prompting import Prompt, PromptBook
 from agent.request import Request
 from agent.run import Run
 from workers.perform import Perform, Recording, within_budget
+from workers.watch import Watch, Watched
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Decider:
     book: PromptBook
     archive: Archive
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    watch: Watch = field(default_factory=Watch)
     max_deliveries: int = 8
 
     async def __call__(self, begun: Begun) -> Outcome:
@@ -43,13 +45,17 @@ class Decider:
         if begun.remaining_s <= 0:  # a step that never waits would outrun the limit
             return _late(begun)
         limit = asyncio.timeout(begun.remaining_s)
+        watched = Watched(begun, limit)
         try:
             async with limit:
-                return await self._go_on(begun)
+                with self.watch.over(watched):
+                    return await self._go_on(begun)
         except Exception as error:
+            if watched.gone or isinstance(error, Gone):
+                return GONE
             if isinstance(error, TimeoutError) and limit.expired():
                 return _late(begun)
-            outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
+            outcome = self._settle(begun, error)
             level = log.exception if not hasattr(error, "kind") else log.warning
             level("attempt_failed", outcome=type(outcome).__name__.lower(), error=f"{type(error).__name__}: {error}")
             return outcome
@@ -66,6 +72,13 @@ class Decider:
         sealed = tuple(seal(new, agent=agent.id, trace=begun.trace) for new in events)
         return Advance(sealed, route, _status(events[-1]))
 
+    def _settle(self, begun: Begun, error: Exception) -> Postpone | Bury:
+        outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
+        agent, failures = self.agents.get(begun.agent), begun.failures + 1
+        if isinstance(outcome, Postpone) and outcome.counted and agent and failures >= agent.agent.budget.failures:
+            return given_up(outcome, failures)
+        return outcome
+
     def _agent(self, begun: Begun) -> BoundAgent:
         try:
             return self.agents[begun.agent]
@@ -74,9 +87,7 @@ class Decider:
 
     def _ask(self, begun: Begun, agent: BoundAgent) -> Ask:
         ask = self.perform.bind(begun)
-        return Recording(
-            within_budget(ask, self.perform, begun, agent.agent.budget.usd), self.perform, begun, self.ledger
-        )
+        return Recording(within_budget(ask, self.perform, begun, agent.agent.budget), self.perform, begun, self.ledger)
 
     async def _fetch_prompts(self, run: Run) -> None:
         """Bring the prompt versions that this run started with, wherever they have gone since."""
@@ -86,6 +97,10 @@ class Decider:
                 if kept is None:
                     raise Unfamiliar(f"prompt {name}@{version} is neither here nor in the archive")
                 self.book.add(Prompt.from_sources(orjson.loads(kept), where=f"archived prompt {name}@{version}"))
+
+
+GONE = Postpone(0.0, "gone", "the run ended or went on while it was worked on", counted=False)
+"""The ledger takes the bills and refuses the rest. A run that is still there, out of time, is looked at once more."""
 
 
 def read(begun: Begun, agent: BoundAgent) -> Run:

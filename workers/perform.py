@@ -18,6 +18,7 @@ from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
 from agent.ports import Begun, Call, Ledger
+from agent.steps import Budget
 from agent.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
@@ -121,22 +122,46 @@ def _told(answer: ModelAnswer) -> dict[str, tracing.Attribute]:
     }
 
 
-def within_budget(ask: Ask, perform: Perform, begun: Begun, most_usd: Decimal | None) -> Ask:
-    """`ask` that makes no call which could take the run above `most_usd`. Raises `Permanent` (`budget`)."""
-    if most_usd is None:
+def within_budget(ask: Ask, perform: Perform, begun: Begun, budget: Budget) -> Ask:
+    """`ask` that makes no call which could take the run above its money, or for whose reply no tokens are left.
+
+    How many tokens a prompt has, its endpoint tells only afterwards. Raises `Permanent` (`budget`).
+    """
+    if budget.usd is None and budget.tokens is None:
         return ask
-    spent = begun.spent_usd
+    usd, tokens = begun.spent_usd, begun.spent_tokens + begun.unknown_calls * budget.max_output_tokens
 
     async def careful(effect: Effect[T], /) -> T:
-        nonlocal spent
+        nonlocal usd, tokens
         quote = perform.quote(effect)
-        if quote is not None and quote.paid:
-            spent += quote.worst_case_usd or Decimal(0)
-            if spent > most_usd:
-                raise Permanent(f"the call might take the run to {spent} USD; it may spend {most_usd}", kind="budget")
-        return await ask(effect)
+        if quote is None or not quote.paid:
+            return await ask(effect)
+        usd += quote.worst_case_usd or Decimal(0)
+        _check("USD", usd, budget.usd)
+        _check("tokens", tokens + _most_tokens(effect), budget.tokens)
+        try:
+            answer = await ask(effect)
+        except AgentError as error:
+            tokens += _tokens(error.usage)
+            raise
+        tokens += _tokens(getattr(answer, "usage", None))
+        return answer
 
     return careful
+
+
+def _check(what: str, might_be: Decimal | int, most: Decimal | int | None) -> None:
+    if most is not None and might_be > most:
+        raise Permanent(f"the call might take the run to {might_be} {what}; it may spend {most}", kind="budget")
+
+
+def _most_tokens(effect: AnyEffect) -> int:
+    """Of the reply."""
+    return effect.max_output_tokens if isinstance(effect, CallModel) else 0
+
+
+def _tokens(usage: Usage | None) -> int:
+    return 0 if usage is None else usage.input_tokens + usage.output_tokens
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +42,9 @@ class Persistent:
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
         await self._ledger.intend(begun, call)
+
+    async def moved_on(self, held: Sequence[Begun], /) -> frozenset[str]:
+        return await self._ledger.moved_on(held)
 
     async def record(self, begun: Begun, /) -> None:
         if begun.calls:

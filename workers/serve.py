@@ -88,7 +88,11 @@ def build(
         slots=settings.slots,
         lease_s=settings.lease_s,
         drain_s=settings.drain_s,
-        chores=[partial(ledger.keep_adopting, engines.streams), *([relay.run] if relaying else [])],
+        chores=[
+            partial(decider.watch.run, ledger),
+            partial(ledger.keep_adopting, engines.streams),
+            *([relay.run] if relaying else []),
+        ],
         paused=paused,
     )
 

@@ -32,6 +32,10 @@ class Budget:
     """Of one reply; a request may ask for less."""
     deadline_s: float = 120.0
     usd: Decimal | None = None
+    tokens: int | None = None
+    """Input and output of all calls together; None where only the other limits count."""
+    failures: int = 24
+    """Failed attempts of one run, at all of its steps together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ def spent_usd(calls: Iterable[CallRow]) -> Decimal:
     return sum((cost or Decimal(0) for cost in costs), Decimal(0))
 
 
+def tokens(calls: Iterable[CallRow]) -> int:
+    """Input and output of all calls, as far as they are known."""
+    return sum(call.usage.input_tokens + call.usage.output_tokens for call in calls)
+
+
 def cost_usd(calls: Sequence[CallRow]) -> Decimal | None:
     """What all calls cost; None where the cost of a model call is not known."""
     if any(call.cost_usd is None for call in calls if call.effect_type == CallModel.type):

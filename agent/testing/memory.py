@@ -15,7 +15,7 @@ from typing import assert_never, cast
 import orjson
 
 from agent.envelope import Envelope, Key, Sealed, scrub, seal
-from agent.errors import KeyTaken, Refused, Transient
+from agent.errors import Gone, KeyTaken, Refused, Transient
 from agent.events import RunCancelled
 from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
 from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunStatus, RunView, StoredPassage, Unreadable
@@ -96,8 +96,15 @@ class MemoryLedger:
     async def intend(self, begun: Begun, call: Call, /) -> None:
         """As `Ledger.intend`."""
         await self._turn()
+        if self._newest(begun) is None or begun.deadline <= self.clock.now() or call.id in self.calls:
+            raise Gone(f"{begun.pointer.run} has ended, went on, or has no time left")
         self._keep(begun, [call])
         call.intended = True
+
+    async def moved_on(self, held: Sequence[Begun], /) -> frozenset[str]:
+        """As `Ledger.moved_on`."""
+        await self._turn()
+        return frozenset(begun.token for begun in held if self._newest(begun) is None)
 
     async def record(self, begun: Begun, /) -> None:
         """As `Ledger.record`."""
@@ -206,6 +213,7 @@ class MemoryLedger:
 
     def _begun(self, delivery: Delivery, work: WorkRow, token: str) -> Begun:
         key, row = work.pointer.key, self.runs[work.pointer.run]
+        mine = [call for call in self.calls.values() if call.key.run == key.run]
         return Begun(
             delivery=delivery,
             token=token,
@@ -217,11 +225,18 @@ class MemoryLedger:
             request=row.new.request,
             deadline=row.deadline,
             remaining_s=(row.deadline - self.clock.now()).total_seconds(),
-            spent_usd=bills.spent_usd(call for call in self.calls.values() if call.key.run == key.run),
+            spent_usd=bills.spent_usd(mine),
             trace=row.new.trace,
             events=[event for event in self.events[key.run] if event.key.generation == key.generation],
+            spent_tokens=bills.tokens(mine),
+            unknown_calls=bills.model_calls(call for call in mine if call.status in ("asked", "unknown")),
+            failures=self._failures(key),
             answers=bills.answers(self._calls_at(key)),
         )
+
+    def _failures(self, key: Key) -> int:
+        mine = (it for it in self.attempts.values() if it.key[:2] == key[:2])
+        return sum(it.outcome == "postpone" and it.settled is True for it in mine)
 
     def _keep(self, begun: Begun, calls: Iterable[Call]) -> None:
         for call in calls:

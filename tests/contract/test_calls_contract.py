@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+import pytest
+
+from agent.errors import Gone
 from agent.outcome import Postpone
 from agent.ports import Begun, Call, Pointer, RunView
 from tests.contract.backends import Store
 from tests.contract.toys import advance, answered, begun, finish, model_call, new_run, opened, standing
+
+Happens = Callable[[Store, Begun], Awaitable[None]]
 
 
 async def recorded(store: Store, attempt: Begun, *calls: Call) -> None:
@@ -127,7 +133,8 @@ async def test_what_came_of_a_call_is_not_forgotten_by_a_late_intent(store: Stor
     late = model_call(status="asked")
     late.id = call.id
     await recorded(store, attempt, answered(call, '{"text":"1"}'))
-    await store.ledger.intend(attempt, late)
+    with pytest.raises(Gone):
+        await store.ledger.intend(attempt, late)
     assert [(row.status, row.answer) for row in await store.calls(pointer.run)] == [("answered", '{"text":"1"}')]
 
 
@@ -188,3 +195,68 @@ async def test_a_call_that_arrives_while_others_are_being_recorded_is_not_lost(s
     await recording
     await store.ledger.record(attempt)
     assert len(await store.calls(pointer.run)) == 2
+
+
+async def moves_on(store: Store, attempt: Begun) -> None:
+    await store.ledger.commit(attempt, advance())
+
+
+async def is_tried_again(store: Store, attempt: Begun) -> None:
+    await store.ledger.commit(attempt, Postpone(0, "transport", "no"))
+
+
+async def is_cancelled(store: Store, attempt: Begun) -> None:
+    await store.cancels.cancel(attempt.pointer.run, None, "client")
+
+
+async def is_taken_over(store: Store, attempt: Begun) -> None:
+    await begun(store, attempt.pointer)
+
+
+async def is_late(store: Store, attempt: Begun) -> None:
+    await store.advance(61)
+
+
+@pytest.mark.parametrize("happens", [moves_on, is_tried_again, is_cancelled, is_taken_over, is_late])
+async def test_a_paid_call_is_refused_once_the_work_is_somebody_elses_or_over(store: Store, happens: Happens) -> None:
+    attempt = await begun(store, await opened(store, new_run(deadline_s=60)))
+    await happens(store, attempt)
+    late = model_call(status="asked")
+    with pytest.raises(Gone):
+        await store.ledger.intend(attempt, late)
+    assert not late.intended and await store.calls("resp_1") == []
+
+
+async def test_intents_of_many_runs_are_let_in_or_refused_each_by_itself(store: Store) -> None:
+    attempts = [await begun(store, await opened(store, new_run(f"resp_{n:02}"))) for n in range(12)]
+    for attempt in attempts[::3]:
+        await is_cancelled(store, attempt)
+    calls = [model_call(status="asked") for _ in attempts]
+    intents = [store.ledger.intend(*pair) for pair in zip(attempts, calls, strict=True)]
+    others = [store.ledger.commit(attempt, advance()) for attempt in attempts[1::3]]
+    told = await asyncio.gather(*intents, *others, return_exceptions=True)
+    assert [isinstance(it, Gone) for it in told[:12]] == [number % 3 == 0 for number in range(12)]
+    assert [call.intended for call in calls] == [number % 3 != 0 for number in range(12)]
+    assert told[12:] == [True] * 4
+
+
+async def test_what_moved_on_is_told_of_those_that_are_held(store: Store) -> None:
+    attempts = [await begun(store, await opened(store, new_run(f"resp_{n}"))) for n in range(5)]
+    for attempt, happens in zip(attempts, (moves_on, is_tried_again, is_cancelled, is_taken_over), strict=False):
+        await happens(store, attempt)
+    assert await store.ledger.moved_on(attempts) == {attempt.token for attempt in attempts[:4]}
+    assert await store.ledger.moved_on([]) == frozenset()
+
+
+async def test_a_beginning_brings_what_the_run_has_used_up(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    first = await begun(store, pointer)
+    assert (first.spent_tokens, first.unknown_calls, first.failures) == (0, 0, 0)
+    await store.ledger.intend(first, model_call("unknown", "asked"))
+    first.calls += [model_call("a", "failed"), model_call("b", answer="{}")]
+    await store.ledger.commit(first, Postpone(0, "transport", "no"))
+    await store.ledger.commit(await begun(store, await standing(store)), Postpone(0, "unfamiliar", "?", counted=False))
+    await store.ledger.commit(await begun(store, await standing(store)), advance())
+    await store.ledger.commit(await begun(store, at := await standing(store)), Postpone(0, "server", "no"))
+    again = await begun(store, await standing(store))
+    assert at.seq == 2 and (again.spent_tokens, again.unknown_calls, again.failures) == (30, 1, 2)

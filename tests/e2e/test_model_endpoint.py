@@ -317,6 +317,13 @@ async def test_not_even_a_traceback_holds_the_key_or_a_long_body() -> None:
     assert 0 < told.count("z" * 100) < 3
 
 
+@pytest.mark.parametrize("fault", ["server_error", "rate_limited", "drop", "cut_json"])
+async def test_a_call_that_fails_is_one_request_because_retries_are_not_the_clients_business(fault: str) -> None:
+    async with serving({"fault": fault}) as server, asking(server) as endpoint:
+        assert isinstance(await failure(endpoint), Transient)
+    assert len(server.requests) == 1
+
+
 async def test_a_refused_response_format_steps_down_at_once_and_is_remembered() -> None:
     picky = ANSWER | {"fault": {"kind": "bad_request", "when_response_format": "json_schema"}}
     async with serving(picky) as server, asking(server) as endpoint:

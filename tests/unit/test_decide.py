@@ -11,7 +11,7 @@ import pytest
 from agent.definition import Agent, BoundAgent
 from agent.effects import Ask
 from agent.envelope import Sealed
-from agent.errors import Overloaded, Permanent, Transient
+from agent.errors import Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import AnswerAccepted, Event, PassagesFound, RequestReceived
 from agent.outcome import Advance, Bury, Outcome, Postpone
 from agent.ports import Begun, Delivery
@@ -34,22 +34,27 @@ def agent_of(step: Step) -> BoundAgent:
     return Agent(name="toy", prompt="chat", routes=routes).bind(PromptBook.load(SHIPPED), ("m",))
 
 
-async def attempt(**changes: Any) -> Begun:
+async def attempt_at(ledger: MemoryLedger) -> Begun:
     """A begun attempt at a run that received a request."""
-    ledger = MemoryLedger()
     await ledger.open(new_run())
     begun = await ledger.begin(Delivery(new_run().pointer, "1-1", "w"))
     assert begun is not None
-    sealed = changes.pop("newest", Sealed("request.received", 1, '{"agent":"toy"}'))
+    sealed = Sealed("request.received", 1, '{"agent":"toy"}')
     begun.events = [type(begun.events[0])(begun.events[0].key, sealed, begun.events[0].at)]
-    begun.prompts = changes.pop("prompts", {})
+    begun.prompts = {}
+    return begun
+
+
+async def attempt(**changes: Any) -> Begun:
+    begun = await attempt_at(MemoryLedger())
+    if newest := changes.pop("newest", None):
+        begun.events = [type(begun.events[0])(begun.events[0].key, newest, begun.events[0].at)]
     for name, value in changes.items():
         setattr(begun, name, value)
     return begun
 
 
-async def decided(step: Step, begun: Begun) -> Outcome:
-    ledger = MemoryLedger()
+def decider_of(step: Step, ledger: MemoryLedger) -> Decider:
     perform = Perform(models=None, search=None)  # type: ignore[arg-type]  # these steps ask nothing
 
     class Archive:
@@ -57,7 +62,11 @@ async def decided(step: Step, begun: Begun) -> Outcome:
         async def kept_prompt(self, name: str, version: str) -> str | None:
             return None
 
-    return await Decider({"toy": agent_of(step)}, perform, ledger, PromptBook.load(SHIPPED), Archive())(begun)
+    return Decider({"toy": agent_of(step)}, perform, ledger, PromptBook.load(SHIPPED), Archive())
+
+
+async def decided(step: Step, begun: Begun) -> Outcome:
+    return await decider_of(step, MemoryLedger())(begun)
 
 
 def returning(*events: Event) -> Step:
@@ -175,3 +184,17 @@ async def test_the_jitter_of_an_attempt_is_the_same_whenever_it_is_asked() -> No
     begun = await attempt()
     assert chance(begun) == chance(begun)
     assert 0 <= chance(begun) < 1
+
+
+async def test_a_run_that_failed_too_often_at_its_steps_together_is_given_up() -> None:
+    before, last = await attempt(failures=22), await attempt(failures=23)
+    assert isinstance(await decided(raising(Transient("away", kind="server")), before), Postpone)
+    given = await decided(raising(Transient("away", kind="server")), last)
+    assert isinstance(given, Bury)
+    assert (given.kind, given.failure.code) == ("retries", "server"), "the client is told what it failed of"
+    assert "24th failed attempt" in given.reason and "away" in given.reason
+
+
+async def test_parking_is_no_failure_of_the_run() -> None:
+    parked = await decided(raising(Unfamiliar("newer")), await attempt(failures=1_000))
+    assert isinstance(parked, Postpone) and not parked.counted

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from agent.effects import CallModel, Found, ModelAnswer, Search
-from agent.errors import Overloaded, Permanent
+from agent.errors import Gone, Overloaded, Permanent
+from agent.events import Usage
 from agent.ports import Begun, Delivery
 from agent.request import Message
-from agent.testing import MemoryLedger
+from agent.steps import Budget
+from agent.testing import MemoryCancels, MemoryLedger
 from tests.contract.toys import new_run
 from workers.perform import Perform, Recording, within_budget
 
@@ -41,20 +43,22 @@ class Model:
     statuses_at_call: list[list[str]] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    usage: Usage = field(default_factory=Usage)
+    timeout_s: float = 0.0
 
     def quote(self, effect: CallModel) -> Price:
         return Price()
 
     async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer:
         self.statuses_at_call.append([call.status for call in self.ledger.calls.values()])
-        self.headers = headers
+        self.headers, self.timeout_s = headers, timeout_s
         self.asked.set()
         answer = self.answers.pop(0) if self.answers else effect.messages[-1].content
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, asyncio.Event):
             await answer.wait()
-        return ModelAnswer(text=str(answer), model="m", endpoint="e", cost_usd=Decimal("0.25"))
+        return ModelAnswer(text=str(answer), model="m", endpoint="e", cost_usd=Decimal("0.25"), usage=self.usage)
 
 
 async def search(effect: Search, project: str) -> Found:
@@ -154,8 +158,52 @@ async def test_an_endpoint_is_told_which_run_and_prompt_it_answers() -> None:
 async def test_no_call_is_made_that_could_break_the_budget() -> None:
     desk = await Desk.opened()
     perform = Perform(desk.model, search)
-    ask = within_budget(perform.bind(desk.begun), perform, desk.begun, Decimal("0.9"))
+    ask = within_budget(perform.bind(desk.begun), perform, desk.begun, Budget(usd=Decimal("0.9")))
     await ask(question("one"))
     with pytest.raises(Permanent, match=r"may spend 0\.9") as caught:
         await ask(question("two"))
     assert (caught.value.kind, len(desk.model.statuses_at_call)) == ("budget", 1)
+
+
+async def test_no_call_is_made_once_the_run_was_cancelled() -> None:
+    desk = await Desk.opened()
+    await desk.ask(question("one"))
+    await MemoryCancels(desk.ledger).cancel(desk.begun.pointer.run, None, "client")
+    with pytest.raises(Gone):
+        await desk.ask(question("two"))
+    assert len(desk.model.statuses_at_call) == 1
+    assert [call.status for call in desk.ledger.calls.values()] == ["answered"], "the first is billed"
+
+
+async def test_no_call_is_made_for_whose_reply_no_tokens_are_left() -> None:
+    desk = await Desk.opened()
+    desk.model.usage = Usage(input_tokens=10, output_tokens=5)
+    perform = Perform(desk.model, search)
+    budget = Budget(tokens=9 + 15, max_output_tokens=9)
+    ask = within_budget(perform.bind(desk.begun), perform, desk.begun, budget)
+    await ask(question("one"))
+    await ask(question("two"))
+    with pytest.raises(Permanent, match="39 tokens; it may spend 24") as caught:
+        await ask(question("three"))
+    assert (caught.value.kind, len(desk.model.statuses_at_call)) == ("budget", 2)
+
+
+@pytest.mark.parametrize(("spent", "unknown"), [(16, 0), (7, 1)])
+async def test_tokens_of_earlier_attempts_count_and_unknown_calls_as_full_replies(spent: int, unknown: int) -> None:
+    desk = await Desk.opened()
+    desk.begun.spent_tokens, desk.begun.unknown_calls = spent, unknown
+    perform = Perform(desk.model, search)
+    for tokens in (24, 25):
+        ask = within_budget(perform.bind(desk.begun), perform, desk.begun, Budget(tokens=tokens, max_output_tokens=9))
+        if tokens == 25:
+            assert (await ask(question())).text == "why?"
+            continue
+        with pytest.raises(Permanent):
+            await ask(question())
+
+
+async def test_the_time_that_is_left_bounds_each_call() -> None:
+    desk = await Desk.opened()
+    desk.begun.remaining_s = 3.0
+    await Perform(desk.model, search).bind(desk.begun)(question())
+    assert 0 < desk.model.timeout_s <= 3.0

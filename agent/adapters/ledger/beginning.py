@@ -52,6 +52,9 @@ def _begun(token: str, delivery: Delivery, row: Any) -> Begun | None:
         remaining_s=row["remaining_s"],
         spent_usd=row["spent_usd"],
         trace=row["trace"],
+        spent_tokens=row["spent_tokens"],
+        unknown_calls=row["unknown_calls"],
+        failures=row["failures"],
         events=[_envelope(pointer.run, pointer.generation, event) for event in row["events"] or ()],
         answers={(answer[0], answer[1]): answer[2] for answer in row["answers"] or ()},
     )

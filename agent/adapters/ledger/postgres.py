@@ -14,10 +14,10 @@ from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.group import GroupCommit
 from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import Settlement
+from agent.adapters.ledger.rows import Settlement, columns, held_row
 from agent.adapters.ledger.writing import Garbage, HandBack, Opening, Published, Record, Write, Writer
 from agent.envelope import Sealed
-from agent.errors import Refused
+from agent.errors import Gone, Refused
 from agent.events import Usage
 from agent.outcome import Bury, Outcome, failure_of
 from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, Unreadable
@@ -54,8 +54,16 @@ class PostgresLedger:
         return bool(row["carries"])
 
     async def intend(self, begun: Begun, call: Call, /) -> None:
-        await self._writes.submit(Record(begun, (call,)), len(call.effect.canonical()))
+        if not await self._writes.submit(Record(begun, (call,), intent=True), len(call.effect.canonical())):
+            raise Gone(f"{begun.pointer.run} has ended, went on, or has no time left")
         call.intended = True
+
+    async def moved_on(self, held: Sequence[Begun], /) -> frozenset[str]:
+        try:
+            rows = await self.pool.fetch(sql("moved_on"), *columns(map(held_row, held), 6))
+        except AWAY as error:
+            raise away(error) from error
+        return frozenset(row["token"] for row in rows)
 
     async def record(self, begun: Begun, /) -> None:
         if begun.calls:

@@ -143,7 +143,7 @@ def call_row(begun: Begun, call: Call) -> tuple[Any, ...]:
         *(call.model, call.endpoint, call.prompt, call.prompt_hash, call.worst_case_usd),
         *(None if call.answer is None else scrub(call.answer), call.error_kind, error),
         *(usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens),
-        *(call.cost_usd, call.duration_ms),
+        *(call.cost_usd, call.duration_ms, begun.pointer.attempt, begun.number),
     )
 
 
@@ -151,7 +151,7 @@ def call_size(call: Call) -> int:
     return len(call.answer or "") + 4_000
 
 
-def hand_back_row(begun: Begun) -> tuple[Any, ...]:
+def held_row(begun: Begun) -> tuple[Any, ...]:
     return (*begun.pointer.key, begun.pointer.attempt, begun.number, begun.token)
 
 

@@ -44,6 +44,8 @@ class Opening:
 class Record:
     begun: Begun
     calls: Sequence[Call]
+    intent: bool = False
+    """Whether its one call is to be made yet: written only if the work still stands where it was begun."""
 
 
 @dataclass(slots=True)
@@ -74,11 +76,11 @@ class Writer:
     async def __call__(self, batch: Sequence[Write]) -> Sequence[bool]:
         async with self._begun(batch) as connection:
             await _open(connection, [write for write in batch if isinstance(write, Opening) and not write.given_up])
-            won = await _settle(connection, batch)
-            won |= await _hand_back(connection, [write for write in batch if isinstance(write, HandBack)])
+            passed = await _settle(connection, batch)
+            passed |= await _hand_back(connection, [write for write in batch if isinstance(write, HandBack)])
             await _bury(connection, [rows.unreadable_row(w.unreadable) for w in batch if isinstance(w, Garbage)])
             await _published(connection, [entry for w in batch if isinstance(w, Published) for entry in w.entries])
-        return [id(write) in won if isinstance(write, Settlement | HandBack) else True for write in batch]
+        return [id(write) in passed or not _has_fence(write) for write in batch]
 
     def _begun(self, batch: Sequence[Write]) -> AbstractAsyncContextManager[Connection]:
         """What one statement writes is a transaction by itself: two round trips fewer."""
@@ -126,27 +128,34 @@ def _calls(batch: Sequence[Write]) -> list[list[Any]]:
         if isinstance(write, Record | Settlement | HandBack)
         for call in write.calls
     }
-    return columns(found.values(), 24)
+    return columns(found.values(), 26)
 
 
 async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
-    """Record the calls, then settle. The identities of those that won.
+    """Record the calls, then settle. The identities of the outcomes that won, and of the intents that were let in.
 
     Two outcomes for one run take turns: the second finds the row moved on.
     """
     calls = _calls(batch)
-    won: set[int] = set()
+    found: list[Any] = []
+    passed: set[int] = set()
     left = [write for write in batch if isinstance(write, Settlement)]
     if not left:
-        await _run(connection, "record_calls", calls)
+        found = await _run(connection, "record_calls", calls)
     while left:
         turn = {write.key.run: write for write in reversed(left)}
         left = [write for write in left if turn[write.key.run] is not write]
-        settled = [turn[row["run_id"]] for row in await _move(connection, list(turn.values()), calls)]
-        calls = []
-        won.update(map(id, settled))
+        moved = await _move(connection, list(turn.values()), calls)
+        settled = [turn[row["run_id"]] for row in moved if row["run_id"]]
+        calls, found = [], [*found, *moved]
+        passed.update(map(id, settled))
         await _follow(connection, settled)
-    return won
+    written = {row["call_id"] for row in found}
+    return passed | {id(it) for it in batch if isinstance(it, Record) and it.intent and it.calls[0].id in written}
+
+
+def _has_fence(write: Write) -> bool:
+    return isinstance(write, Settlement | HandBack) or (isinstance(write, Record) and write.intent)
 
 
 async def _move(connection: Connection, turn: Sequence[Settlement], calls: list[list[Any]]) -> list[Any]:
@@ -161,7 +170,7 @@ async def _move(connection: Connection, turn: Sequence[Settlement], calls: list[
 
 async def _hand_back(connection: Connection, given: Sequence[HandBack]) -> set[int]:
     """The identities of those whose work goes to another worker now."""
-    found = await _run(connection, "hand_back", columns([rows.hand_back_row(write.begun) for write in given], 6))
+    found = await _run(connection, "hand_back", columns([rows.held_row(write.begun) for write in given], 6))
     returned = {row["token"] for row in found}
     return {id(write) for write in given if write.begun.token in returned}
 

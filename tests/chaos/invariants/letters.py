@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from tests.chaos.evidence import Evidence, Finding, Row
 
 MOST_DELIVERIES = 8
+MOST_FAILURES = 24
+"""Of one run, at all of its steps."""
 ATTEMPTS = {"transport": 10, "server": 8, "rate_limited": 8, "malformed": 3, "empty": 3, "bug": 3}
 """How often work is tried that fails so; all other passing failures five times."""
 PASSING = frozenset({"rate_limited", "malformed", "empty", "bug", "transport", "server", "search"})
@@ -39,6 +41,9 @@ def _deserved(evidence: Evidence, letter: Row) -> bool:
             row["run"] == letter["run"] and row["seq"] == letter["seq"] and row["delivery"] > MOST_DELIVERIES
             for row in evidence.attempts
         )
+    if kind == "retries":
+        failed = [row for row in evidence.attempts if row["run"] == letter["run"] and row["outcome"] == "postpone"]
+        return len(failed) >= MOST_FAILURES - 1
     if kind in PASSING:
         return int(letter["attempt"] or 0) >= ATTEMPTS.get(kind, 5)
     return kind in FATAL

@@ -31,10 +31,18 @@ with asked as (
 select n.token, n.deliveries, n.begins, r.agent, r.agent_version, r.prompts, r.request, n.deadline, r.trace,
        extract(epoch from n.deadline - clock_timestamp())::float8 as remaining_s,
        set_config('synchronous_commit', 'off', true) as durability,
-       (select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) from calls c where c.run_id = n.run_id) as spent_usd,
+       spent.usd as spent_usd, spent.tokens as spent_tokens, spent.unknown as unknown_calls,
+       (select count(*) from attempts a
+        where a.run_id = n.run_id and a.generation = n.generation and a.outcome = 'postpone' and a.settled) as failures,
        (select array_agg(row(e.seq, e.type, e.version, e.data, e.agent, e.prompt, e.trace, e.at) order by e.seq)
         from events e where e.run_id = n.run_id and e.generation = n.generation) as events,
        (select array_agg(row(c.effect_hash, c.occurrence, c.answer) order by c.ended_at desc)
         from calls c
         where c.run_id = n.run_id and c.seq = n.seq and c.status = 'answered') as answers
 from counted n join runs r on r.id = n.run_id
+cross join lateral (
+    select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) as usd,
+           coalesce(sum(c.input_tokens + c.output_tokens), 0)::bigint as tokens,
+           count(*) filter (where c.effect_type = 'call_model' and c.status in ('asked', 'unknown')) as unknown
+    from calls c where c.run_id = n.run_id
+) spent

@@ -41,4 +41,4 @@ with given as (
                 $22::text[]) as t (run_id, generation, seq, type, version, data, agent, prompt, trace)
     join held h on h.run_id = t.run_id
 )
-select run_id from held
+select run_id, null as call_id from held
