@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.errors import Misconfigured
+from agent.retention import WHAT, Keep
 
 Structured = Literal["auto", "json_schema", "json_object", "none"]
 
@@ -53,6 +54,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".cuelight")
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    rq_url: SecretStr | None = None
+    """Where RQ keeps its queue of jobs: it does not run on a cluster. `redis_url` when absent."""
     redis_prefix: str = Field("cuelight", pattern=r"^[a-z0-9_-]{1,40}$")
 
     start_wait_s: float = Field(30.0, ge=0)
@@ -109,10 +112,23 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535)
     """Where a worker tells its figures; 0 for nowhere. An API tells them at its own `/metrics`."""
 
+    job_lease_s: float = Field(10.0, gt=0)
+    """A job whose process has not been heard of for so long is taken over."""
+    retention_every_s: float = Field(3_600.0, ge=0)
+    """How often what is no longer kept is removed; 0 for never."""
+    retention_s: float = Field(30 * 86_400.0, gt=0)
+    """How long settled dead letters and ended jobs are kept."""
+    audit_retention_s: float = Field(365 * 86_400.0, gt=0)
+
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     _lists = field_validator("agent", "models", mode="before")(_split)
+
+    def keep(self) -> Keep:
+        """How long the ledger keeps what it does not keep for ever."""
+        kept = {"responses": self.response_retention_s, "instances": 86_400.0, "audit": self.audit_retention_s}
+        return {what: kept.get(what, self.retention_s) for what in WHAT}
 
     def endpoints(self) -> tuple[EndpointSettings, ...]:
         """The configured endpoints; none means that the offline model answers. Raises `Misconfigured`."""

@@ -20,12 +20,15 @@ from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.epochs import PostgresEpochs
+from agent.adapters.ledger.jobs import PostgresJobs
+from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.looking import LedgerLook
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
+from agent.adapters.ledger.retention import PostgresRetention
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.model.book import OFFLINE, ModelBook
 from agent.adapters.model.offline import OfflineModel
@@ -86,6 +89,9 @@ class Connected:
     cancels: PostgresCancels
     privacy: PostgresPrivacy
     stream_look: StreamLook
+    letters: PostgresLetters
+    jobs: PostgresJobs
+    retention: PostgresRetention
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -188,6 +194,9 @@ async def connected(
                 PostgresCancels(ledger),
                 PostgresPrivacy(pool),
                 StreamLook(looker, Keys(settings.redis_prefix)),
+                PostgresLetters(pool),
+                PostgresJobs(pool),
+                PostgresRetention(pool),
             )
             await ledger.drain()
     finally:

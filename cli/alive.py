@@ -1,4 +1,7 @@
-"""`python -m cli.alive`: the health check of a worker's container. It serves no HTTP, so the streams are asked."""
+"""`python -m cli.alive [jobs]`: the health check of a worker's or a jobs process' container.
+
+They serve no HTTP: of a worker the streams are asked, of a jobs process the ledger.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.errors import AWAY
 from agent.adapters.ledger.pauses import PostgresPauses
+from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.streams.client import connect
 from agent.adapters.streams.keys import Keys
 from agent.errors import Transient
@@ -54,11 +58,29 @@ async def reads(settings: Settings, redis_url: str) -> bool:
     return False
 
 
+async def jobs_live(database_url: str) -> bool:
+    """Has a jobs process of this machine told the ledger lately that it lives?"""
+    try:
+        pool = await connect_ledger(database_url, most=1)
+    except AWAY:
+        return False
+    try:
+        here = f"{socket.gethostname()[:40]}:"
+        return any(it.kind == "jobs" and it.id.startswith(here) for it in await PostgresPresence(pool).alive())
+    except Transient:
+        return False
+    finally:
+        await pool.close()
+
+
 def main() -> None:
-    """Exit code 0 if it has, else 1."""
+    """Exit code 0 if it lives, else 1."""
     settings = load()
     urls = attached(settings)
-    sys.exit(0 if urls is not None and loop.run(lives(settings, urls)) else 1)
+    if urls is None:
+        sys.exit(1)
+    alive = jobs_live(urls.database_url) if sys.argv[1:] == ["jobs"] else lives(settings, urls)
+    sys.exit(0 if loop.run(alive) else 1)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from cli import (
     doctor,
     fake_model,
     ingest,
+    jobs,
     models,
     pause,
+    retention,
     runs,
     serve,
     show,
@@ -49,6 +51,8 @@ app.command()(pause.pause)
 app.command()(pause.resume)
 app.command()(pause.pauses)
 app.add_typer(dead.app, name="dead")
+app.add_typer(jobs.app, name="jobs")
+app.command()(retention.retention)
 app.add_typer(agents.app, name="agents")
 app.add_typer(models.app, name="models")
 app.command("fake-model")(fake_model.fake_model)

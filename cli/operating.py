@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect
+from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.ledger.retention import PostgresRetention
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
@@ -27,6 +29,8 @@ class Operating:
 
     letters: PostgresLetters
     cancels: PostgresCancels
+    jobs: PostgresJobs
+    retention: PostgresRetention
     streams: RedisStreams
 
     async def publish(self, verdicts: Iterable[Verdict]) -> None:
@@ -47,7 +51,8 @@ async def operating(settings: Settings, urls: EngineUrls) -> AsyncIterator[Opera
     client = connect_streams(urls.redis_url)
     try:
         streams = RedisStreams(client, Keys(settings.redis_prefix), "operator")
-        yield Operating(PostgresLetters(pool), PostgresCancels(PostgresLedger(pool)), streams)
+        cancels = PostgresCancels(PostgresLedger(pool))
+        yield Operating(PostgresLetters(pool), cancels, PostgresJobs(pool), PostgresRetention(pool), streams)
     finally:
         await client.aclose()
         await pool.close()

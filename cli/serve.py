@@ -27,8 +27,8 @@ def api(
     chosen = {"host": host, "port": port}
     settings = settings_for(data_dir).model_copy(update={k: v for k, v in chosen.items() if v is not None})
     configure(settings, "api")
-    urls = _running(settings)
-    loop.run_until_stopped(lambda stop: serve(settings, *urls, stop, ready=_say_ready))
+    urls = running(settings)
+    loop.run_until_stopped(lambda stop: serve(settings, *urls, stop, ready=say_ready))
 
 
 def worker(
@@ -43,10 +43,10 @@ def worker(
 
     settings = settings_for(data_dir)
     configure(settings, "worker")
-    urls = _running(settings)
+    urls = running(settings)
     chosen = tuple(route.strip() for route in routes.split(",") if route.strip())
     loop.run_until_stopped(
-        lambda stop: serve(settings, *urls, stop, chosen, lambda: _say_ready("worker"), relaying=relay)
+        lambda stop: serve(settings, *urls, stop, chosen, lambda: say_ready("worker"), relaying=relay)
     )
 
 
@@ -56,8 +56,8 @@ def relay(data_dir: DataDir = None) -> None:
 
     settings = settings_for(data_dir)
     configure(settings, "relay")
-    urls = _running(settings)
-    loop.run_until_stopped(lambda stop: serve_relay(settings, *urls, stop, lambda: _say_ready("relay")))
+    urls = running(settings)
+    loop.run_until_stopped(lambda stop: serve_relay(settings, *urls, stop, lambda: say_ready("relay")))
 
 
 def migrate(data_dir: DataDir = None) -> None:
@@ -73,7 +73,8 @@ def migrate(data_dir: DataDir = None) -> None:
     console.print("the ledger is up to date")
 
 
-def _running(settings: Settings) -> tuple[str, str]:
+def running(settings: Settings) -> tuple[str, str]:
+    """The URLs of engines that run. Ends the process if there are none."""
     urls = attached(settings)
     if urls is None:
         leave(
@@ -84,5 +85,6 @@ def _running(settings: Settings) -> tuple[str, str]:
     return urls.database_url, urls.redis_url
 
 
-def _say_ready(what: str) -> None:
-    print(f"ready: {what}", flush=True)  # noqa: T201  # scripts wait for this line
+def say_ready(what: str) -> None:
+    """The line that scripts wait for."""
+    print(f"ready: {what}", flush=True)  # noqa: T201  # a script reads it

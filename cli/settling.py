@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -14,9 +14,11 @@ from rich.console import Console
 
 from agent.adapters.embedded import EngineUrls
 from agent.envelope import scrub
+from agent.jobs import of_letters
 from agent.letters import REASONS, Filter, Place, Refusal, Tally, Verdict
 from agent.settings import Settings
 from cli import loop, machine
+from cli.bulk import hand_over
 from cli.choosing import AgentName, Kind, OlderThan, Route, Run, YoungerThan, letters_of
 from cli.exits import Exit, errors, leave
 from cli.find import DataDir, engines_for, settings_for
@@ -30,11 +32,15 @@ console = Console(highlight=False)
 Act = Literal["replay", "discard"]
 DONE: dict[str, str] = {"replay": "replayed", "discard": "discarded"}
 BATCH = 100
+HANDFUL = 20
+"""So many letters are settled by the command itself; more of them by a job, unless they were named one by one."""
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters by id; or choose them with the filters.")]
 All = Annotated[bool, typer.Option("--all", help="Every open dead letter: needed when no filter is given.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many there are and what it may cost.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Rate = Annotated[float | None, typer.Option(min=0.01, help="As a job, at so many letters a second.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the job.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -49,12 +55,14 @@ def replay(
     everything: All = False,
     dry_run: DryRun = False,
     yes: Yes = False,
+    rate: Rate = None,
+    detach: Detach = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Run failed work again, as the next generation of the same response. Answers on record are not paid again."""
     chosen = _choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
-    settle("replay", chosen, settings_for(data_dir), dry_run=dry_run, yes=yes, as_json=as_json)
+    settle("replay", chosen, settings_for(data_dir), How(dry_run, yes, rate, detach, as_json))
 
 
 def discard(
@@ -68,26 +76,42 @@ def discard(
     everything: All = False,
     dry_run: DryRun = False,
     yes: Yes = False,
+    rate: Rate = None,
+    detach: Detach = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Settle dead letters without running anything again. They stay on record."""
     chosen = _choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
-    settle("discard", chosen, settings_for(data_dir), dry_run=dry_run, yes=yes, as_json=as_json)
+    settle("discard", chosen, settings_for(data_dir), How(dry_run, yes, rate, detach, as_json))
 
 
-def settle(act: Act, chosen: Filter, settings: Settings, *, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Tell, ask, do, and tell again."""
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an operator wants it done. `rate` is in letters per second."""
+
+    dry_run: bool
+    yes: bool
+    rate: float | None
+    detach: bool
+    as_json: bool
+
+
+def settle(act: Act, chosen: Filter, settings: Settings, how: How) -> None:
+    """Tell, ask, do, and tell again: a handful at once, more of them as a job."""
     configure(settings, "dead")
     with engines_for(settings) as urls:
         tally = loop.run(_tally(settings, urls, chosen))
-        if dry_run:
-            _tell_tally(act, tally, as_json=as_json)
+        if how.dry_run:
+            _tell_tally(act, tally, as_json=how.as_json)
             return
-        if not yes and sys.stdin.isatty() and (tally.count or chosen.ids):
+        if not how.yes and sys.stdin.isatty() and (tally.count or chosen.ids):
             _confirm(act, tally)
+        if tally.count and (how.rate is not None or (chosen.ids is None and tally.count > HANDFUL)):
+            wish = of_letters(chosen, how.rate)
+            hand_over(settings, urls, act, wish, tally.count, detach=how.detach, as_json=how.as_json)
         verdicts = loop.run(_settle(settings, urls, act, chosen))
-    _tell_verdicts(act, verdicts, as_json=as_json)
+    _tell_verdicts(act, verdicts, as_json=how.as_json)
     if chosen.ids is not None and (worst := worst_of(act, verdicts)):
         raise typer.Exit(worst)
 

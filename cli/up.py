@@ -85,12 +85,13 @@ def _stop_on_signals() -> threading.Event:
 
 
 class Children:
-    """The API and the worker as processes of their own; one that dies is started again, and so is an engine."""
+    """The API, the worker and the jobs as processes of their own; what dies is started again, an engine too."""
 
     def __init__(self, settings: Settings, urls: EngineUrls) -> None:
         self._environment = _environment(settings, urls)
         self._commands = {
             "worker": ["worker"],
+            "jobs": ["jobs", "run"],
             "api": ["api", "--host", settings.host, "--port", str(settings.port)],
         }
         self._running: dict[str, subprocess.Popen[str]] = {}

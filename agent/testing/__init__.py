@@ -4,6 +4,7 @@ from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
+from agent.testing.jobs import MemoryJobs
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
 from agent.testing.pauses import MemoryPauses
@@ -24,6 +25,7 @@ __all__ = [
     "KeyRow",
     "MemoryCallers",
     "MemoryCancels",
+    "MemoryJobs",
     "MemoryLedger",
     "MemoryLetters",
     "MemoryPauses",

@@ -40,11 +40,16 @@ class MemoryLetters:
 
     async def replay(self, ids: Sequence[str], by: str, /) -> Sequence[Verdict]:
         await asyncio.sleep(0)
-        return [self._replay(id, by) for id in ids]
+        return self.settled(ids, "replayed", by)
 
     async def discard(self, ids: Sequence[str], by: str, /) -> Sequence[Verdict]:
         await asyncio.sleep(0)
-        return [self._discard(id, by) for id in ids]
+        return self.settled(ids, "discarded", by)
+
+    def settled(self, ids: Sequence[str], how: SettledAs, by: str) -> Sequence[Verdict]:
+        """Replay or discard, within a write of the caller's."""
+        act = self._replay if how == "replayed" else self._discard
+        return [act(id, by) for id in ids]
 
     def _replay(self, id: str, by: str) -> Verdict:
         row = self._ledger.dead_letters.get(id)

@@ -11,6 +11,7 @@ from typing import Protocol
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.envelope import Envelope
+from agent.jobs import Jobs
 from agent.letters import Letters
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
@@ -23,6 +24,7 @@ from agent.testing import (
     DeadLetter,
     MemoryCallers,
     MemoryCancels,
+    MemoryJobs,
     MemoryLedger,
     MemoryLetters,
     MemoryPauses,
@@ -61,6 +63,8 @@ class Store(Protocol):
     async def dead_letters(self) -> list[DeadLetter]: ...
     @property
     def letters(self) -> Letters: ...
+    @property
+    def jobs(self) -> Jobs: ...
     @property
     def pauses(self) -> Pauses: ...
     @property
@@ -119,6 +123,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
         self.letters = MemoryLetters(self.ledger)
+        self.jobs = MemoryJobs(self.ledger, self.letters)
         self.pauses = MemoryPauses(self.ledger)
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)

@@ -13,6 +13,7 @@ from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
+from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
@@ -59,6 +60,7 @@ class RealStore:
         self.pool = pool
         self.ledger = PostgresLedger(pool, hot)
         self.letters = PostgresLetters(pool)
+        self.jobs = PostgresJobs(pool)
         self.pauses = PostgresPauses(pool)
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
@@ -102,6 +104,11 @@ class RealStore:
         )
         for statement in AGEING:
             await self.pool.execute(statement, seconds)
+        await self.pool.execute(
+            "update jobs set seen_at = seen_at - make_interval(secs => $1), "
+            "created_at = created_at - make_interval(secs => $1)",
+            seconds,
+        )
         await self.pool.execute("update dead_letters set created_at = created_at - make_interval(secs => $1)", seconds)
 
     async def due(self) -> list[Pointer]:

@@ -18,7 +18,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ("migrate", "api", "worker")
+OURS = ("migrate", "api", "worker", "jobs")
+STAYING = ("api", "worker", "jobs")
 QUESTION = {"input": "When was the cue light built?"}
 
 
@@ -45,7 +46,7 @@ def test_nothing_is_published_beyond_loopback() -> None:
 
 
 def test_a_service_may_drain_before_it_is_killed() -> None:
-    for name in ("api", "worker"):
+    for name in STAYING:
         drain_s = float(SERVICES[name]["environment"]["CUELIGHT_DRAIN_S"])
         assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain_s
 
@@ -60,15 +61,17 @@ def test_the_services_started_as_written_answer_a_question(database_url: str, re
     with (
         service("api", port, environment("api", urls)) as api,
         service("worker", port, environment("worker", urls)),
+        service("jobs", port, environment("jobs", urls)) as jobs,
     ):
-        assert api.stdout is not None
+        assert api.stdout is not None and jobs.stdout is not None
         assert api.stdout.readline().startswith("ready: ")
+        assert jobs.stdout.readline() == "ready: jobs\n"
         reply = httpx.post(f"http://127.0.0.1:{port}/v1/responses", json=QUESTION, timeout=60).json()
         assert reply["status"] == "completed"
         assert "1880" in reply["output"][0]["content"][0]["text"]
-        for name in ("api", "worker"):
+        for name in STAYING:
             run(health_check(name, port), environment(name, urls))
-    for name in ("api", "worker"):
+    for name in STAYING:
         check = subprocess.run(
             health_check(name, port), env=environment(name, urls), cwd=ROOT, capture_output=True, check=False
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -125,6 +126,15 @@ def test_an_engine_that_dies_again_and_again_takes_everything_down_with_a_reason
         process.stdout.close()
         assert process.returncode == 3
         assert "Valkey died 6 times within 60 s" in (home / "log").read_text()
+
+
+def test_a_jobs_process_that_is_killed_is_started_again_and_the_next_job_is_done(service: Service) -> None:
+    (jobs,) = service.children("jobs")
+    os.kill(jobs.pid, signal.SIGKILL)
+    words = [sys.executable, "-m", "cli.main", "retention", "--json", "--data-dir", str(service.home / "data")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["job"]["state"] == "done"
 
 
 def test_a_data_directory_in_use_is_refused_with_who_holds_it(service: Service) -> None:

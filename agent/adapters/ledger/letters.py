@@ -43,22 +43,32 @@ class PostgresLetters:
     async def replay(self, ids: Sequence[str], by: str, /) -> Sequence[Verdict]:
         with reached():
             async with transaction(self._pool) as connection:
-                letters = await _lock(connection, ids)
-                runs = await _runs(connection, letters.values())
-                verdicts = {id: _judge(id, letters.get(id), runs) for id in ids}
-                chosen = [letters[id] for id, verdict in verdicts.items() if verdict.refused is None]
-                standing = await _reopen(connection, chosen)
-                await _settle(connection, [verdicts[it.id] for it in chosen], by, "replayed")
-        return [_signed(verdicts[id], by, standing) for id in ids]
+                return await replay_in(connection, ids, by)
 
     async def discard(self, ids: Sequence[str], by: str, /) -> Sequence[Verdict]:
         with reached():
             async with transaction(self._pool) as connection:
-                letters = await _lock(connection, ids)
-                verdicts = {id: _discarded(id, letters.get(id)) for id in ids}
-                chosen = [verdict for verdict in verdicts.values() if verdict.refused is None]
-                await _settle(connection, chosen, by, "discarded")
-        return [_signed(verdicts[id], by, {}) for id in ids]
+                return await discard_in(connection, ids, by)
+
+
+async def replay_in(connection: Connection, ids: Sequence[str], by: str) -> Sequence[Verdict]:
+    """As `Letters.replay`, inside a transaction of the caller's."""
+    letters = await _lock(connection, ids)
+    runs = await _runs(connection, letters.values())
+    verdicts = {id: _judge(id, letters.get(id), runs) for id in ids}
+    chosen = [letters[id] for id, verdict in verdicts.items() if verdict.refused is None]
+    standing = await _reopen(connection, chosen)
+    await _settle(connection, [verdicts[it.id] for it in chosen], by, "replayed")
+    return [_signed(verdicts[id], by, standing) for id in ids]
+
+
+async def discard_in(connection: Connection, ids: Sequence[str], by: str) -> Sequence[Verdict]:
+    """As `Letters.discard`, inside a transaction of the caller's."""
+    letters = await _lock(connection, ids)
+    verdicts = {id: _discarded(id, letters.get(id)) for id in ids}
+    chosen = [verdict for verdict in verdicts.values() if verdict.refused is None]
+    await _settle(connection, chosen, by, "discarded")
+    return [_signed(verdicts[id], by, {}) for id in ids]
 
 
 async def _reopen(connection: Connection, chosen: Sequence[Letter]) -> Mapping[str, Pointer]:
