@@ -84,3 +84,12 @@ def section(heading: str) -> str:
     page: Any = (ROOT / "docs/feed.md").read_text()
     found: str = page.split(heading + "\n", 1)[1].split("\n## ", 1)[0]
     return found
+
+
+def test_every_test_that_the_page_on_resilience_names_is_there_and_every_letter_is_explained() -> None:
+    page = (ROOT / "docs/resilience.md").read_text()
+    named = re.findall(r"^\| ([A-Z]\d) \| `(tests/[\w/]+\.py)(?:::(\w+))?`", page, re.MULTILINE)
+    missing = [f"{path}::{name}" for _, path, name in named if name and f"def {name}(" not in (ROOT / path).read_text()]
+    assert missing == []
+    matrix = page[page.index("## Ways to die") : page.index("## The tests")]
+    assert set(re.findall(r"\b[A-Z]\d\b", matrix)) == {letter for letter, _, _ in named}
