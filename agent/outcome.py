@@ -9,7 +9,7 @@ from tenacity import RetryCallState
 from tenacity.wait import wait_base, wait_exponential
 
 from agent.envelope import Sealed
-from agent.errors import AgentError, Overloaded, Permanent, Unfamiliar
+from agent.errors import AgentError, Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import RunFailed
 
 
@@ -59,6 +59,9 @@ class Backoff:
         return wait(_tried(attempt)) * chance
 
 
+OURS = frozenset({"ledger", "streams"})
+"""Error classes of our own engines. Their absence is no fault of the run: it goes on until its deadline."""
+
 PARK_S = 5.0
 """Work that only a newer release can read is looked at again after so many seconds, until the run's deadline."""
 
@@ -88,6 +91,8 @@ class RetryPolicy:
         match error:
             case Unfamiliar():
                 return Postpone(PARK_S, kind, reason, counted=False)
+            case Transient() if kind in OURS:
+                return Postpone(backoff.delay_s(attempt, chance), kind, reason, counted=False)
             case Permanent():
                 return Bury(kind, reason, failure_of(kind))
             case _ if attempt >= backoff.attempts:

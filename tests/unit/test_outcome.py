@@ -23,6 +23,13 @@ def test_what_may_succeed_later_is_postponed_and_uses_up_an_attempt() -> None:
     assert outcome == Postpone(0.25, "transport", "Transient: gone", counted=True)
 
 
+@pytest.mark.parametrize("kind", ["ledger", "streams"])
+def test_the_absence_of_our_own_engines_uses_up_no_attempt(kind: str) -> None:
+    outcome = POLICY.settle(50, Transient("away", kind=kind), 0.5)
+    assert isinstance(outcome, Postpone)
+    assert not outcome.counted
+
+
 @pytest.mark.parametrize(
     ("kind", "attempts"), [("transport", 10), ("server", 8), ("malformed", 3), ("empty", 3), ("rate_limited", 8)]
 )
