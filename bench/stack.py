@@ -78,12 +78,18 @@ def _up(home: Path, document: Path, more: dict[str, str]) -> Iterator[Stack]:
 @contextmanager
 def another_worker(stack: Stack) -> Iterator[None]:
     """One more worker of the same service, once it can work."""
-    command = [sys.executable, "-m", "cli.main", "worker", "--data-dir", str(stack.data_dir)]
-    process = subprocess.Popen(command, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = start_worker(stack)
     try:
-        if process.stdout is None or not process.stdout.readline().startswith(b"ready: "):
-            raise SystemExit("a worker did not start")
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def start_worker(stack: Stack) -> subprocess.Popen[bytes]:
+    """A worker's process, once it can work."""
+    command = [sys.executable, "-m", "cli.main", "worker", "--data-dir", str(stack.data_dir)]
+    process = subprocess.Popen(command, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if process.stdout is None or not process.stdout.readline().startswith(b"ready: "):
+        raise SystemExit("a worker did not start")
+    return process
