@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+from agent.adapters.ledger.queries import sql
 from agent.letters import Refusal
 from agent.outcome import Bury, Postpone, failure_of
 from agent.ports import NewRun, OnceKey
 from tests.contract.backends import Store
+from tests.contract.real import RealStore
 from tests.contract.toys import answered, begun, finish, model_call, new_run, opened, standing
 
 GRACE_S = 600.0
 SECRET = "marmalade"
 PROJECT = "default"
+WAITING = """
+select exists (
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')
+"""
 
 
 def unstored(name: str = "resp_1", request: str = "{}") -> NewRun:
@@ -146,3 +153,26 @@ async def test_the_feed_tells_what_happened_before_it_is_forgotten_but_the_grace
     await store.callers.delivered({"resp_1": "api/1"})
     assert await store.privacy.purge(GRACE_S, 100) == 0
     assert await store.privacy.purge(0.0, 100) == 1
+
+
+async def test_a_bill_that_is_being_written_is_waited_for(real_store: RealStore) -> None:
+    await ended(real_store, unstored())
+    async with real_store.pool.acquire() as writer, writer.transaction():
+        await writer.fetch("select from runs where id = 'resp_1' for key share")  # as `record_calls` takes it
+        assert await real_store.privacy.purge(0.0, 100) == 0
+    assert await real_store.privacy.purge(0.0, 100) == 1
+
+
+async def test_a_bill_that_meets_the_purge_is_written_without_its_text(real_store: RealStore) -> None:
+    late = await begun(real_store, await opened(real_store, unstored()))
+    await real_store.ledger.commit(await begun(real_store, late.pointer), finish())
+    late.calls.append(model_call(SECRET, answer=f'"{SECRET}"'))
+    async with real_store.pool.acquire() as purging, purging.transaction():
+        await purging.fetch(sql("purge_due"), 0.0, 100)
+        await purging.execute(sql("purge"), ["resp_1"])
+        recording = asyncio.create_task(real_store.ledger.record(late))
+        while not (recording.done() or await real_store.pool.fetchval(WAITING)):
+            pass
+    await recording
+    rows = await real_store.pool.fetch("select calls::text as whole from calls")
+    assert len(rows) == 1 and SECRET not in rows[0]["whole"]
