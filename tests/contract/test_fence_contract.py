@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.errors import Gone
 from agent.outcome import Bury, Postpone, failure_of
 from agent.ports import Begun, Delivery
 from tests.contract.backends import Store
@@ -22,9 +23,12 @@ async def taken_over(store: Store) -> tuple[Begun, Begun]:
     "outcome", [finish(9), advance(9), Postpone(1.0, "transport", "late"), Bury("bug", "late", failure_of("bug"))]
 )
 async def test_a_worker_that_was_taken_over_settles_nothing_even_if_it_is_first(store: Store, outcome: Bury) -> None:
-    frozen, heir = await taken_over(store)
-    call = model_call(status="asked")
+    pointer = await opened(store, new_run())
+    frozen, call = await begun(store, pointer, "frozen"), model_call(status="asked")
     await store.ledger.intend(frozen, call)
+    heir = await begun(store, pointer, "heir")
+    with pytest.raises(Gone):
+        await store.ledger.intend(frozen, model_call("and then?", status="asked"))
     frozen.calls.append(answered(call, '"late"'))
     assert await store.ledger.commit(frozen, outcome) is False
     assert (await standing(store)) == heir.pointer and await store.dead_letters() == []
