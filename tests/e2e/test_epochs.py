@@ -132,6 +132,7 @@ async def test_a_group_that_a_reader_had_to_make_again_asks_for_an_audit(house: 
 async def test_one_of_many_relays_looks_and_the_others_need_not(house: Open) -> None:
     async with house() as it:
         watches = [Watch(it) for _ in range(5)]
+        await it.pool.execute("update transport set seen_at = clock_timestamp()")
         found = await asyncio.gather(*(watch.look(LEASE_S) for watch in watches))
         assert found == [None] * 5, "the row says that somebody looked just now"
         await it.pool.execute("update transport set seen_at = 'epoch'")
