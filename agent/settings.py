@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from agent.errors import Misconfigured
 from agent.retention import WHAT, Keep
 
+OFFLINE = "offline"
+"""The name of the model that answers where no endpoint is configured."""
+
 Structured = Literal["auto", "json_schema", "json_object", "none"]
 
 

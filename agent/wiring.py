@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -30,8 +31,6 @@ from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.retention import PostgresRetention
 from agent.adapters.ledger.sweeps import PostgresSweeps
-from agent.adapters.model.book import OFFLINE, ModelBook
-from agent.adapters.model.offline import OfflineModel
 from agent.adapters.probe import probe_database, probe_redis
 from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.searching import Searcher
@@ -46,7 +45,10 @@ from agent.inspection import Backlog, Overview
 from agent.ports import Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import SHIPPED, PromptBook
-from agent.settings import Settings
+from agent.settings import OFFLINE, Settings
+
+if TYPE_CHECKING:
+    from agent.adapters.model.book import ModelBook
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +154,10 @@ def cast(settings: Settings) -> Cast:
 
 def model_book(settings: Settings) -> ModelBook:
     """The configured endpoints, or the offline model. Raises `Misconfigured`."""
+    # The client of the endpoints takes longer to import than all the rest, and only workers call models.
+    from agent.adapters.model.book import ModelBook
+    from agent.adapters.model.offline import OfflineModel
+
     return ModelBook(settings.endpoints(), OfflineModel())
 
 

@@ -1,67 +1,70 @@
-"""The `cuelight` command."""
+"""The `cuelight` command. Only the module of the command that was typed is imported: half of a short one's time."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli import (
-    agents,
-    ask,
-    cancel,
-    dead,
-    doctor,
-    fake_model,
-    ingest,
-    jobs,
-    models,
-    pause,
-    retention,
-    runs,
-    serve,
-    show,
-    streams,
-    tail,
-    up,
-)
 from cli.exits import Exit, errors
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="One HTTP call in, one checked answer out.",
-)
-app.command()(up.up)
-app.command()(serve.api)
-app.command()(serve.worker)
-app.command()(serve.relay)
-app.command()(serve.migrate)
-app.command("ingest")(ingest.ingest_command)
-app.command()(ask.ask)
-app.command()(show.show)
-app.command()(cancel.cancel)
-app.command()(doctor.doctor)
-app.command()(runs.runs)
-app.command()(tail.tail)
-app.add_typer(streams.app, name="streams")
-app.command()(pause.pause)
-app.command()(pause.resume)
-app.command()(pause.pauses)
-app.add_typer(dead.app, name="dead")
-app.add_typer(jobs.app, name="jobs")
-app.command()(retention.retention)
-app.add_typer(agents.app, name="agents")
-app.add_typer(models.app, name="models")
-app.command("fake-model")(fake_model.fake_model)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("up", "up"),
+    "api": ("serve", "api"),
+    "worker": ("serve", "worker"),
+    "relay": ("serve", "relay"),
+    "migrate": ("serve", "migrate"),
+    "ingest": ("ingest", "ingest_command"),
+    "ask": ("ask", "ask"),
+    "show": ("show", "show"),
+    "cancel": ("cancel", "cancel"),
+    "doctor": ("doctor", "doctor"),
+    "runs": ("runs", "runs"),
+    "tail": ("tail", "tail"),
+    "streams": ("streams", "app"),
+    "pause": ("pause", "pause"),
+    "resume": ("pause", "resume"),
+    "pauses": ("pause", "pauses"),
+    "dead": ("dead", "app"),
+    "jobs": ("jobs", "app"),
+    "retention": ("retention", "retention"),
+    "agents": ("agents", "app"),
+    "models": ("models", "app"),
+    "fake-model": ("fake_model", "fake_model"),
+}
+"""Each command's module below `cli`, and what it is called there: a function, or the app of a group of commands."""
+
+
+def build(words: Sequence[str]) -> typer.Typer:
+    """The application for this command line: with the one command that it names, or with all of them."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="One HTTP call in, one checked answer out.",
+    )
+    app.callback()(_together)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        module, attribute = COMMANDS[name]
+        found = getattr(import_module(f"cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def _together() -> None:
+    """An application of one command would not want that command's name; one with a callback does."""
 
 
 def main() -> None:
     """Every command; a process that cannot do its job says why in one sentence."""
     try:
-        app()
+        build(sys.argv[1:])()
     except Misconfigured as error:
         errors.print(f"cuelight: {error}", markup=False, soft_wrap=True)
         sys.exit(Exit.REFUSED)

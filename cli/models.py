@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.adapters.model.book import OFFLINE, ModelBook
+from agent.adapters.model.book import ModelBook
 from agent.agents import documents
 from agent.definition import BoundAgent
 from agent.effects import Found, Search
 from agent.events import AnswerAccepted
 from agent.ports import Delivery, Ledger, Streams
 from agent.prompting import PromptBook
-from agent.settings import load
+from agent.settings import OFFLINE, load
 from agent.testing import Chain
 from agent.wiring import cast, model_book
 from cli import loop

@@ -11,9 +11,7 @@ from agent.adapters.model.endpoint import Endpoint
 from agent.adapters.model.prices import worst_case
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import Misconfigured, Permanent
-from agent.settings import EndpointSettings, ModelSettings
-
-OFFLINE = "offline"
+from agent.settings import OFFLINE, EndpointSettings, ModelSettings
 
 
 class Offline(Protocol):
