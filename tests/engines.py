@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +16,8 @@ import pytest
 from redis.asyncio import Redis
 
 from agent.adapters.embedded import Engines, EngineUrls
+
+MEMORY = Path("/dev/shm")  # only where it is large
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +58,15 @@ def redis_prefix() -> str:
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
     """Not pytest's: that one closes its directories to the user that PostgreSQL runs as, and their paths are long."""
-    with tempfile.TemporaryDirectory(prefix="cuelight-test-") as path:
+    with tempfile.TemporaryDirectory(prefix="cuelight-test-", dir=_memory()) as path:
         yield Path(path)
+
+
+def _memory() -> Path | None:
+    """A file system in memory, where there is a large one: engines sync all the time, and a third of the tests' time
+    went into that. What a killed process has written is there as well; losing power is not what tests imitate."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4_000_000_000
+    return MEMORY if roomy else None
 
 
 @asynccontextmanager
