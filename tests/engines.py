@@ -58,7 +58,8 @@ def redis_prefix() -> str:
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
     """Not pytest's: that one closes its directories to the user that PostgreSQL runs as, and their paths are long."""
-    with tempfile.TemporaryDirectory(prefix="cuelight-test-", dir=_memory()) as path:
+    # An engine whose owner was killed may still be writing its last file while the directory goes.
+    with tempfile.TemporaryDirectory(prefix="cuelight-test-", dir=_memory(), ignore_cleanup_errors=True) as path:
         yield Path(path)
 
 
