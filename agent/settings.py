@@ -184,13 +184,21 @@ def read_models_file(path: Path) -> tuple[EndpointSettings, ...]:
         raise Misconfigured(f"CUELIGHT_MODELS_FILE {path} cannot be read: {error.strerror}") from error
     except KeyError:
         raise Misconfigured(f"{path} has no [[endpoint]] table") from None
-    except (tomllib.TOMLDecodeError, ValidationError, TypeError, ValueError) as error:
+    except ValidationError as error:
+        raise Misconfigured(f"{path} is not a file of endpoints: {_first_problem(error)}") from None
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise Misconfigured(f"{path} is not a file of endpoints: {str(error).splitlines()[0]}") from error
     names = [model.name for endpoint in found for model in endpoint.models]
     for name in names:
         if names.count(name) > 1:
             raise Misconfigured(f"{path} names the model {name!r} twice; a model has one endpoint")
     return found
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where it is and what is wrong, without the value: it may be a key that somebody wrote into the file."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _endpoint(path: Path, table: dict[str, Any]) -> EndpointSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from agent.settings import Settings
 from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
+from api.network import refuse_open_network
 
 LAST_WORDS_S = 3
 """How long calls that still wait when the drain is over have to be told so."""
@@ -59,21 +59,6 @@ async def serve(
             stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))
-
-
-def refuse_open_network(settings: Settings) -> None:
-    """Raises `Misconfigured` where strangers could reach a door that has no lock yet."""
-    if settings.host == "localhost" or settings.allow_open_network:
-        return
-    try:
-        loopback = ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise Misconfigured(
-            f"{settings.host} can be reached from other machines and there are no API keys yet: "
-            "bind to 127.0.0.1, or set CUELIGHT_ALLOW_OPEN_NETWORK=true behind a door of your own"
-        )
 
 
 async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:

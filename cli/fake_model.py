@@ -13,7 +13,7 @@ from cli import loop
 
 
 def fake_model(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = 0,
     script: Annotated[Path | None, typer.Option(help="YAML or JSON: what to answer, and how to misbehave.")] = None,
 ) -> None:
     """Serve a scripted model, until Ctrl-C. See docs/fake-model.md."""

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from agent.adapters.embedded import Engines, EngineUrls, running
+from agent.adapters.embedded import Engines, EngineUrls, made, running
+from agent.errors import Misconfigured
 from agent.settings import Settings, load
 
 DataDir = Annotated[
@@ -28,22 +29,33 @@ def settings_for(data_dir: Path | None) -> Settings:
 
 
 @contextmanager
-def engines_for(settings: Settings) -> Iterator[EngineUrls]:
-    """The engines' URLs. Embedded engines that nobody runs are started for as long as this lasts."""
+def engines_for(settings: Settings, *, make: bool = False) -> Iterator[EngineUrls]:
+    """The engines' URLs. Embedded engines that nobody runs are started for as long as this lasts.
+
+    Raises `Misconfigured` if there never were any in the data directory, unless they are to be made: a directory that
+    was mistyped should not become a ledger.
+    """
     found = attached(settings)
     if found is not None:
         yield found
         return
+    if not (make or settings.database_url or made(settings.data_dir)):
+        raise Misconfigured(
+            f"there is no ledger in {settings.data_dir}: start `cuelight up`, or choose another --data-dir"
+        )
     with Engines(settings.data_dir, **given(settings)) as engines:
         yield engines.urls
 
 
 def attached(settings: Settings) -> EngineUrls | None:
-    """The engines that run already, by the settings or by the data directory; None if there are none."""
+    """The engines that run already, by the settings or by the data directory; None if one of them does not."""
     urls = given(settings)
     if urls["database_url"] and urls["redis_url"]:
         return EngineUrls(urls["database_url"], urls["redis_url"])
-    return running(settings.data_dir)
+    found = running(settings.data_dir)
+    if found is None:
+        return None
+    return EngineUrls(urls["database_url"] or found.database_url, urls["redis_url"] or found.redis_url)
 
 
 def given(settings: Settings) -> dict[str, str | None]:

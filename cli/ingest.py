@@ -32,14 +32,19 @@ def ingest_command(
     """Read documents, so that the next question sees them. Doing it again changes only what has changed."""
     settings = settings_for(data_dir)
     configure(settings, "ingest")
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        leave(Exit.NOT_FOUND, f"there is nothing at {missing[0]}")
-    with engines_for(settings) as urls:
+    refuse_missing(paths)
+    with engines_for(settings, make=True) as urls:
         loop.run(migrate(urls.database_url))
         report = ingest_into(settings, urls, paths, collection)
     if report.skipped and not (report.added or report.unchanged or report.replaced):
         raise typer.Exit(Exit.FAILED)
+
+
+def refuse_missing(paths: Sequence[Path]) -> None:
+    """Leave if there is nothing at one of these paths: it was mistyped."""
+    for path in paths:
+        if not path.exists():
+            leave(Exit.NOT_FOUND, f"there is nothing at {path}")
 
 
 def ingest_into(

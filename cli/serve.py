@@ -18,7 +18,7 @@ console = Console(highlight=False)
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Answer HTTP requests. The engines must run and be migrated."""
@@ -66,7 +66,7 @@ def migrate(data_dir: DataDir = None) -> None:
 
     settings = settings_for(data_dir)
     configure(settings, "migrate")
-    with engines_for(settings) as urls:
+    with engines_for(settings, make=True) as urls:
         done = loop.run(bring(urls.database_url))
     for name in done:
         console.print(f"applied {name}")

@@ -24,9 +24,10 @@ from agent.adapters.probe import probe_database, probe_redis
 from agent.errors import Misconfigured
 from agent.settings import Settings
 from agent.wiring import cast
+from api.network import refuse_open_network
 from cli import loop
 from cli.find import DataDir, given, leave_word, settings_for
-from cli.ingest import ingest_into
+from cli.ingest import ingest_into, refuse_missing
 from cli.logs import configure
 
 console = Console(highlight=False, stderr=True)
@@ -38,7 +39,7 @@ STABLE_S = 60.0
 
 def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = None,
     data_dir: DataDir = None,
     documents: Annotated[
         list[Path] | None, typer.Option(help="File or folder to answer from; may be repeated.")
@@ -48,7 +49,10 @@ def up(
     chosen = {"host": host, "port": port}
     settings = settings_for(data_dir).model_copy(update={k: v for k, v in chosen.items() if v is not None})
     configure(settings, "up")
-    company = cast(settings)  # refuse a broken agent before anything is started
+    # What can be refused is refused before anything is started.
+    refuse_open_network(settings)
+    company = cast(settings)
+    refuse_missing(documents or ())
     stop = _stop_on_signals()
     with Engines(settings.data_dir, **given(settings)) as engines:
         loop.run(_prepare(engines.urls))

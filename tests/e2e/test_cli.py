@@ -105,6 +105,25 @@ def test_show_of_an_unknown_run_is_not_found(service: Path) -> None:
     assert done.returncode == 4 and "resp_nothing" in done.stderr
 
 
+def test_show_in_a_directory_without_a_ledger_makes_none(tmp_path: Path) -> None:
+    done = run("show", "resp_1", "--data-dir", str(tmp_path / "mistyped"))
+    assert done.returncode == 3
+    assert "there is no ledger in" in done.stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_database_in_the_settings_comes_before_the_one_that_runs_in_the_data_directory(service: Path) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    done = run("show", "resp_1", "--data-dir", str(service), CUELIGHT_DATABASE_URL=url)
+    assert done.returncode == 3
+    assert "PostgreSQL cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "api", "fake-model"])
+def test_a_port_that_cannot_be_is_a_wrong_command_line(command: str) -> None:
+    assert run(command, "--port", "65536").returncode == 2
+
+
 def test_agents_are_listed_and_their_flows_hold() -> None:
     assert "documents" in run("agents").stdout
     checked = run("agents", "check")

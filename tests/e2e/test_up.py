@@ -71,9 +71,9 @@ def ask_until_answered(service: Service) -> str:
             assert error.response.status_code == 503
 
 
-def refused(*options: str) -> str:
+def refused(*options: str, code: int = 3) -> str:
     done = subprocess.run([*UP, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == code, done.stderr
     return " ".join(done.stderr.split())
 
 
@@ -145,7 +145,17 @@ def test_a_data_directory_in_use_is_refused_with_who_holds_it(service: Service) 
 def test_an_address_that_strangers_can_reach_is_refused() -> None:
     everywhere = "0.0.0.0"  # noqa: S104  # that is the point
     with temporary_directory() as home:
-        assert "no API keys yet" in refused("--data-dir", str(home / "data"), "--host", everywhere, "--port", "0")
+        data = home / "data"
+        assert "no API keys yet" in refused("--data-dir", str(data), "--host", everywhere, "--port", "0")
+        assert not data.exists(), "it is refused before anything is started"
+
+
+def test_documents_that_are_not_there_are_refused_before_anything_is_started() -> None:
+    with temporary_directory() as home:
+        data = home / "data"
+        words = refused("--data-dir", str(data), "--documents", str(home / "nowhere"), code=4)
+        assert f"there is nothing at {home / 'nowhere'}" in words
+        assert not data.exists()
 
 
 def test_a_port_that_is_taken_is_refused() -> None:

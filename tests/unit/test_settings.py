@@ -82,7 +82,7 @@ def test_a_file_of_endpoints_is_read_and_its_keys_come_from_the_environment(
         ("x = 1", "has no .*endpoint"),
         (FILE, "MAIN_KEY, which is not set"),
         (FILE.replace("MAIN_KEY", "PATH").replace("small", "large"), "names the model 'large' twice"),
-        (FILE.replace("api_key_env", "api_kee"), "is not a file of endpoints"),
+        (FILE.replace("api_key_env", "api_kee"), "is not a file of endpoints: api_kee: Extra inputs"),
     ],
     ids=["no toml", "no table", "no key", "twice", "misspelt"],
 )

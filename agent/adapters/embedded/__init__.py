@@ -1,5 +1,5 @@
 """PostgreSQL and Valkey as child processes of ours: one command, nothing to install, the engines of production."""
 
-from agent.adapters.embedded.engines import Engines, EngineUrls, running
+from agent.adapters.embedded.engines import Engines, EngineUrls, made, running
 
-__all__ = ["EngineUrls", "Engines", "running"]
+__all__ = ["EngineUrls", "Engines", "made", "running"]

@@ -159,6 +159,11 @@ def _wait_ready(engine: Engine) -> None:
         time.sleep(0.005)
 
 
+def made(data_dir: Path) -> bool:
+    """Whether there is a PostgreSQL of ours in this directory, running or not."""
+    return DataDir(data_dir.expanduser().resolve()).postgres.exists()
+
+
 def running(data_dir: Path) -> EngineUrls | None:
     """Where the engines are that another process runs on this directory; None if nobody does, or not yet.
 
