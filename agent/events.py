@@ -230,6 +230,9 @@ class RunCancelled(Ending):
         return {"status": "cancelled", "by": self.by}
 
 
+ENDINGS: tuple[type[Ending], ...] = (AnswerAccepted, RunFailed, RunCancelled)
+"""What a Response object can be made of; every flow has to end in one of them."""
+
 CATALOGUE: tuple[type[Event], ...] = (
     RequestReceived,
     PassagesFound,

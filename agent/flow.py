@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent.definition import BoundAgent
-from agent.events import Ending, Event, RequestReceived
+from agent.events import ENDINGS, Ending, Event, RequestReceived
 from agent.router import Route
 
 AnyRoute = Route[Any]
@@ -18,6 +18,7 @@ def examine(bound: BoundAgent) -> list[str]:
     return [
         *_unreached(routes, reached),
         *_loose_ends(bound, routes),
+        *_unseen_endings(routes),
         *_endless(reached),
     ]
 
@@ -49,6 +50,16 @@ def _loose_ends(bound: BoundAgent, routes: list[AnyRoute]) -> list[str]:
         for route in routes
         for event in route.produces
         if not issubclass(event, Ending) and event not in bound.router.routes and event not in bound.agent.events
+    ]
+
+
+def _unseen_endings(routes: list[AnyRoute]) -> list[str]:
+    known = " or ".join(repr(ending.type) for ending in ENDINGS)
+    return [
+        f"route {route.name!r} ends in {event.type!r}, which no client can be shown; end in {known}"
+        for route in routes
+        for event in route.produces
+        if issubclass(event, Ending) and event not in ENDINGS
     ]
 
 

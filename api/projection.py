@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.envelope import index, unseal
-from agent.events import AnswerAccepted, Citation, Event, RunCancelled, RunFailed
+from agent.events import ENDINGS, AnswerAccepted, Citation, Event, RunFailed
 from agent.outcome import MESSAGES
 from agent.ports import RunView
 from agent.request import Request
 from api.admission import RESERVED
 from api.trace import trace_id
 
-_ENDINGS = index([AnswerAccepted, RunFailed, RunCancelled])
+_ENDINGS = index(ENDINGS)
 
 
 def project(view: RunView) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from agent.agents import chat, documents
 from agent.definition import BoundAgent, load
 from agent.effects import Ask
 from agent.errors import Misconfigured
-from agent.events import AnswerAccepted, AnswerDrafted, RequestReceived
+from agent.events import AnswerAccepted, AnswerDrafted, Ending, RequestReceived
 from agent.flow import draw, examine
 from agent.prompting import SHIPPED, Prompt, PromptBook
 from agent.steps import Parts
@@ -30,6 +30,10 @@ class Counted(Event):
 
 class Summed(Event):
     type = "words.summed"
+
+
+class Signed(Ending):
+    type = "words.signed"
 
 
 class Impostor(Event):
@@ -202,6 +206,14 @@ def test_an_event_that_nobody_takes_is_found_unless_it_is_declared_a_fact() -> N
 def test_a_circle_without_a_way_out_is_found() -> None:
     problems = examine(flow(Route("begin", RequestReceived, idle, (Summed,)), Route("turn", Summed, idle, (Summed,))))
     assert problems == ["no ending can follow route 'begin'", "no ending can follow route 'turn'"]
+
+
+def test_an_ending_of_the_authors_own_is_found_because_no_client_could_be_shown_it() -> None:
+    problems = examine(flow(Route("begin", RequestReceived, idle, (Signed,))))
+    assert problems == [
+        "route 'begin' ends in 'words.signed', which no client can be shown; "
+        "end in 'answer.accepted' or 'run.failed' or 'run.cancelled'"
+    ]
 
 
 # Loading
