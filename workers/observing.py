@@ -35,17 +35,18 @@ class Seen:
         """This worker stops; another one will do it."""
         self.outcome = "handed_back"
 
-    def settled(self, begun: Begun, outcome: Outcome, won: bool) -> None:
-        """It came to an outcome, which the ledger took or not."""
+    def settled(self, begun: Begun, outcome: Outcome, won: bool) -> bool:
+        """It came to an outcome, which the ledger took or not; gives `won` back."""
         self.outcome = _word(outcome) if won else "fenced"
         if not won:
             log.warning("outcome_refused", delivery=begun.number, outcome=_word(outcome))
-            return
+            return False
         if isinstance(outcome, Bury):
             metrics.DEAD_LETTERS.labels(self.route, outcome.kind).inc()
             metrics.RUNS.labels(begun.agent, "failed").inc()
         elif isinstance(outcome, Advance) and outcome.route is None:
             metrics.RUNS.labels(begun.agent, outcome.status).inc()
+        return True
 
 
 @contextmanager
