@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -27,6 +28,8 @@ def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, _stop_once, loop, stop, number)
         await main(stop)
 
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: no collection need look at it again, and hold up the loop for that
     uvloop.run(guarded())
 
 

@@ -18,7 +18,7 @@ from tests.engines import fresh_database
 
 
 class Overheard:
-    """A ledger with one hot connection, and what is said on that: the first word of each statement."""
+    """A ledger, and what is said on its hot connections: the first word of each statement."""
 
     def __init__(self, pool: Pool, hot: Pool) -> None:
         self.ledger = PostgresLedger(pool, hot)
@@ -46,11 +46,12 @@ async def overheard(engines: Engines) -> AsyncIterator[Overheard]:
     async with (
         fresh_database(engines.urls, template=template) as url,
         await connect(url) as pool,
-        await connect_hot(url, most=1) as hot,
+        await connect_hot(url) as hot,
     ):
         found = Overheard(pool, hot)
-        async with hot.acquire() as connection:
-            connection.add_query_logger(found.hear)
+        async with hot.acquire() as one, hot.acquire() as other:
+            one.add_query_logger(found.hear)
+            other.add_query_logger(found.hear)
         yield found
 
 
@@ -81,7 +82,10 @@ async def a_run(overheard: Overheard, new: NewRun) -> list[str]:
 async def test_what_does_not_wait_for_the_disk_leaves_the_connection_durable(overheard: Overheard) -> None:
     await overheard.ledger.open(new_run())
     await overheard.begun(new_run().pointer)
-    assert await overheard.hot.fetchval("show synchronous_commit") == "on"
+    await overheard.ledger.drain()
+    async with overheard.hot.acquire() as one, overheard.hot.acquire() as other:
+        for connection in (one, other):
+            assert await connection.fetchval("show synchronous_commit") == "on"
 
 
 async def test_plans_of_hot_connections_are_pinned(overheard: Overheard) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from agent.adapters.ledger.connect import Pool, acquired
+from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import columns
 from agent.envelope import Envelope, Key, Sealed
@@ -20,11 +20,11 @@ Opened = tuple[str, Delivery]
 class Beginner:
     """Opens a batch of attempts. What it writes is lost by nothing but a crash of the database server itself."""
 
-    def __init__(self, hot: Pool) -> None:
-        self._hot = hot
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
 
     async def __call__(self, batch: Sequence[Opened]) -> Sequence[Begun | None]:
-        async with acquired(self._hot) as connection:
+        async with self._lane.connection() as connection:
             found = await connection.fetch(sql("begin"), *columns([_row(*opened) for opened in batch], 7))
         begun = {row["token"]: row for row in found}
         return [_begun(token, delivery, begun.get(token)) for token, delivery in batch]

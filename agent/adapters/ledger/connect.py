@@ -88,19 +88,13 @@ async def fetch(pool: Pool, statement: str, *values: Any) -> list[Any]:
 async def transaction(pool: Pool, *, durable: bool = True) -> AsyncIterator[Connection]:
     """A transaction with pinned index plans. Without `durable` a crash of the server may lose it, nothing else can."""
     begin = BEGIN if durable else f"{BEGIN}; set local synchronous_commit = off"
-    async with acquired(pool) as connection, _between(connection, begin):
+    async with acquired(pool) as connection, between(connection, begin):
         yield connection
 
 
 @asynccontextmanager
-async def hot_transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A durable transaction on a connection of `connect_hot`, whose plans are pinned already."""
-    async with acquired(pool) as connection, _between(connection, "begin"):
-        yield connection
-
-
-@asynccontextmanager
-async def _between(connection: Connection, begin: str) -> AsyncIterator[None]:
+async def between(connection: Connection, begin: str) -> AsyncIterator[None]:
+    """Begin, and commit; roll back whatever goes wrong."""
     await connection.execute(begin)
     try:
         yield

@@ -12,6 +12,7 @@ from agent.adapters.ledger.beginning import Beginner, Opened
 from agent.adapters.ledger.connect import Pool, fetch
 from agent.adapters.ledger.errors import AWAY, away
 from agent.adapters.ledger.group import GroupCommit
+from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.rows import Settlement, columns, held_row
@@ -29,9 +30,9 @@ class PostgresLedger:
     def __init__(self, pool: Pool, hot: Pool | None = None) -> None:
         """`hot`, of `connect_hot`, is for what every hop writes; without it, `pool` is, and plans are not pinned."""
         self.pool = pool
-        hot = hot or pool
-        self._writes: GroupCommit[Write, bool] = GroupCommit(Writer(hot))
-        self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(hot))
+        self._lanes = Lane(hot or pool), Lane(hot or pool)
+        self._writes: GroupCommit[Write, bool] = GroupCommit(Writer(self._lanes[0]))
+        self._begins: GroupCommit[Opened, Begun | None] = GroupCommit(Beginner(self._lanes[1]))
         self._marks = Marks(self.published)
 
     async def open(self, new: NewRun, /) -> str:
@@ -122,6 +123,8 @@ class PostgresLedger:
         """Wait until everything that was submitted has been written, or has failed."""
         await self._marks.drain()
         await self._writes.drain()
+        for lane in self._lanes:
+            await lane.give_back()
 
     async def _one(self, name: str, *values: Any) -> Any:
         try:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.adapters.ledger import rows
-from agent.adapters.ledger.connect import Connection, Pool, acquired, hot_transaction
+from agent.adapters.ledger.connect import Connection
+from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.queries import sql, sql_of_both
 from agent.adapters.ledger.rows import Settlement, columns
 from agent.errors import KeyTaken, Transient
@@ -70,8 +71,8 @@ Write = Opening | Record | Settlement | Garbage | Published | HandBack
 class Writer:
     """Applies a batch of writes in one transaction. The result: was the fence passed? True where there is none."""
 
-    def __init__(self, hot: Pool) -> None:
-        self._hot = hot
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
 
     async def __call__(self, batch: Sequence[Write]) -> Sequence[bool]:
         async with self._begun(batch) as connection:
@@ -84,7 +85,7 @@ class Writer:
 
     def _begun(self, batch: Sequence[Write]) -> AbstractAsyncContextManager[Connection]:
         """What one statement writes is a transaction by itself: two round trips fewer."""
-        return acquired(self._hot) if _is_one_statement(batch) else hot_transaction(self._hot)
+        return self._lane.connection() if _is_one_statement(batch) else self._lane.transaction()
 
 
 def _is_one_statement(batch: Sequence[Write]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import openai
+import orjson
 
 from agent.adapters.model.classify import MAX_BODY_BYTES, Reply, classify
 from agent.adapters.model.complaint import excerpt
@@ -114,7 +115,7 @@ class Endpoint:
             response = await self._client.post(
                 "/chat/completions",
                 cast_to=httpx2.Response,
-                body=content,
+                content=orjson.dumps(content),
                 options={"headers": {**headers, **self._own_headers()}, "timeout": _time_outs(limit_s)},
             )
         except openai.APIStatusError as error:
