@@ -162,6 +162,25 @@ async def test_the_totals_of_a_run_hold_every_call_of_every_attempt(store: Store
     assert (view.usage.input_tokens, view.usage.output_tokens) == (30, 15)
 
 
+async def test_the_result_of_a_run_counts_the_calls_that_are_written_with_its_ending(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    attempt.calls.append(model_call("the last"))
+    assert await store.ledger.commit(attempt, finish())
+    view = await store.ledger.view(pointer.run, pointer.project)
+    assert view is not None
+    assert (view.calls, view.usage.input_tokens, view.cost_usd) == (1, 10, Decimal("0.25"))
+
+
+async def test_a_call_under_way_is_not_given_up_because_another_run_ends_in_the_same_moment(store: Store) -> None:
+    goes_on = await begun(store, await opened(store, new_run("resp_1")))
+    await store.ledger.intend(goes_on, model_call(status="asked"))
+    ends = await begun(store, await opened(store, new_run("resp_2")))
+    commits = store.ledger.commit(goes_on, advance(1)), store.ledger.commit(ends, finish())
+    assert all(await asyncio.gather(*commits))
+    assert [call.status for call in await store.calls("resp_1")] == ["asked"]
+
+
 async def test_the_cost_is_unknown_where_one_price_is(store: Store) -> None:
     pointer = await opened(store, new_run())
     attempt = await begun(store, pointer)

@@ -162,6 +162,16 @@ async def test_of_commits_in_the_same_moment_the_one_of_the_newest_delivery_wins
     assert sorted(row.settled is True for row in await store.attempts(pointer.run)) == sorted(won)
 
 
+async def test_an_ending_that_comes_too_late_for_its_event_does_not_end_the_run(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    assert await store.ledger.commit(attempt, advance(3))
+    assert not await store.ledger.commit(attempt, finish())
+    view = await store.ledger.view(pointer.run, pointer.project)
+    assert view is not None
+    assert (view.status, view.ending, view.ended_at) == ("in_progress", None, None)
+
+
 async def test_an_ending_never_changes(store: Store) -> None:
     pointer = await opened(store, new_run())
     late, first = await begun(store, pointer), await begun(store, pointer)

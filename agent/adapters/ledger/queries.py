@@ -18,14 +18,40 @@ def sql(name: str) -> str:
 
 
 @cache
-def sql_of_both(first: str, second: str) -> str:
-    """Two statements as one round trip: `first` inside of `second`, which begins with `with`.
+def settling(*, calls: bool, ends: bool) -> str:
+    """`settle` with what belongs to it, as one statement and one round trip; all of it sees the tables as they were.
 
-    The parameters of `first` are numbered after those of `second`. Both see the tables as they were before. The rows of
-    `second` have a second column for the one of `first`, whose rows come after them.
+    Parameters are those of `settle`, then of `end_runs` and then of `record_calls`, as far as these take part. With
+    `calls`, rows for what `record_calls` brings come after those of `settle`.
     """
-    main = sql(second)
-    count = max(int(number) for number in _PARAMETER.findall(main))
-    part = _PARAMETER.sub(lambda found: f"${int(found[1]) + count}", sql(first))
-    both = re.sub(r"^with ", f"with {first} as (\n{part}), ", main, count=1, flags=re.MULTILINE)
-    return f"{both.rstrip()}\nunion all select null, {first}.* from {first}\n"  # noqa: S608  # names of our own files
+    text = sql("settle")
+    if ends:
+        text = _at_the_end(text, "forget_calls", "end_runs")
+    return _at_the_start(text, "record_calls") if calls else text
+
+
+@cache
+def ending() -> str:
+    """`end_runs` by itself, for runs that were settled in the same transaction; its parameters are the same."""
+    held = "with held as (select unnest($1::text[]) as run_id, null::text as next_route)"
+    return f"{held}, forget_calls as (\n{sql('forget_calls')})\n{sql('end_runs')}"
+
+
+def _at_the_end(text: str, *parts: str) -> str:
+    """With parts that may use what `text` has under its own `with`, and bring it no rows."""
+    head, closed, tail = text.rpartition("\n)\n")
+    for name in parts:
+        head += f"\n), {name} as (\n{_after(head, name)}"
+    return f"{head}{closed}{tail}"
+
+
+def _at_the_start(text: str, name: str) -> str:
+    """With a part whose one column stands second in the rows."""
+    both = re.sub(r"^with ", f"with {name} as (\n{_after(text, name)}), ", text, count=1, flags=re.MULTILINE)
+    return f"{both.rstrip()}\nunion all select null, {name}.* from {name}\n"  # noqa: S608  # names of our own files
+
+
+def _after(text: str, name: str) -> str:
+    """A statement with its parameters numbered after those of `text`."""
+    count = max(int(number) for number in _PARAMETER.findall(text))
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + count}", sql(name))

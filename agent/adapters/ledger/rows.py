@@ -46,8 +46,9 @@ class Settlement:
         return self.begun.pointer.key
 
     @property
-    def ends(self) -> bool:
-        return isinstance(self.outcome, Bury) or (isinstance(self.outcome, Advance) and self.outcome.route is None)
+    def answers(self) -> bool:
+        """Whether the run ends as its step wanted; a buried one ends too."""
+        return isinstance(self.outcome, Advance) and self.outcome.route is None
 
     def size(self) -> int:
         return sum(len(event.data) for event in self.events) + sum(call_size(call) for call in self.calls)

@@ -10,7 +10,7 @@ from typing import Any
 from agent.adapters.ledger import rows
 from agent.adapters.ledger.connect import Connection
 from agent.adapters.ledger.lane import Lane
-from agent.adapters.ledger.queries import sql, sql_of_both
+from agent.adapters.ledger.queries import ending, settling, sql
 from agent.adapters.ledger.rows import Settlement, columns
 from agent.errors import KeyTaken, Transient
 from agent.outcome import Bury
@@ -93,9 +93,20 @@ def _is_one_statement(batch: Sequence[Write]) -> bool:
     if kinds <= {Record, Settlement}:
         settlements = [write for write in batch if isinstance(write, Settlement)]
         take_turns = len({write.key.run for write in settlements}) < len(settlements)
-        return not (take_turns or any(write.ends for write in settlements))
+        leaves_letters = any(isinstance(write.outcome, Bury) for write in settlements)
+        return not (take_turns or leaves_letters or _ends_with_calls(batch))
     with_key = any(isinstance(write, Opening) and write.new.once for write in batch)
     return len(kinds) == 1 and HandBack not in kinds and not with_key
+
+
+def _ends_with_calls(batch: Sequence[Write]) -> bool:
+    """Whether the result of a run has to count calls that are written here too: they must have been written before."""
+    answered = {write.key.run for write in batch if isinstance(write, Settlement) and write.answers}
+    return any(
+        write.calls and write.begun.pointer.run in answered
+        for write in batch
+        if isinstance(write, Record | Settlement | HandBack)
+    )
 
 
 async def _run(connection: Connection, name: str, values: list[list[Any]]) -> list[Any]:
@@ -129,11 +140,11 @@ def _calls(batch: Sequence[Write]) -> list[list[Any]]:
         if isinstance(write, Record | Settlement | HandBack)
         for call in write.calls
     }
-    return columns(found.values(), 26)
+    return columns(found.values(), 0)
 
 
 async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
-    """Record the calls, then settle. The identities of the outcomes that won, and of the intents that were let in.
+    """Record the calls, and settle. The identities of the outcomes that won, and of the intents that were let in.
 
     Two outcomes for one run take turns: the second finds the row moved on.
     """
@@ -141,8 +152,8 @@ async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
     found: list[Any] = []
     passed: set[int] = set()
     left = [write for write in batch if isinstance(write, Settlement)]
-    if not left:
-        found = await _run(connection, "record_calls", calls)
+    if not left or _ends_with_calls(batch):
+        calls, found = [], await _run(connection, "record_calls", calls)
     while left:
         turn = {write.key.run: write for write in reversed(left)}
         left = [write for write in left if turn[write.key.run] is not write]
@@ -150,7 +161,7 @@ async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
         settled = [turn[row["run_id"]] for row in moved if row["run_id"]]
         calls, found = [], [*found, *moved]
         passed.update(map(id, settled))
-        await _follow(connection, settled)
+        await _set_aside(connection, [write for write in settled if isinstance(write.outcome, Bury)])
     written = {row["call_id"] for row in found}
     return passed | {id(it) for it in batch if isinstance(it, Record) and it.intent and it.calls[0].id in written}
 
@@ -160,13 +171,23 @@ def _has_fence(write: Write) -> bool:
 
 
 async def _move(connection: Connection, turn: Sequence[Settlement], calls: list[list[Any]]) -> list[Any]:
-    """One statement for the calls and the fence: neither looks at what the other writes."""
+    """One statement for the fence, the results of runs, and calls: none looks at what the others write.
+
+    Runs that failed have to wait: what went wrong is written only if their texts are still there, and no row can be
+    looked at for that which the same statement changes.
+    """
     fence = columns([write.fence_row() for write in turn], 13)
     events = columns([row for write in turn for row in write.event_rows()], 9)
-    if not calls or not calls[0]:
-        return await _run(connection, "settle", [*fence, *events])
-    found: list[Any] = await connection.fetch(sql_of_both("record_calls", "settle"), *fence, *events, *calls)
+    ends = columns((write.end_row() for write in turn if write.answers), 0)
+    statement = settling(calls=bool(calls), ends=bool(ends))
+    found: list[Any] = await connection.fetch(statement, *fence, *events, *ends, *calls)
     return found
+
+
+async def _set_aside(connection: Connection, buried: Sequence[Settlement]) -> None:
+    if buried:
+        await connection.fetch(ending(), *columns([write.end_row() for write in buried], 5))
+        await _bury(connection, [write.dead_row(write.outcome) for write in buried if isinstance(write.outcome, Bury)])
 
 
 async def _hand_back(connection: Connection, given: Sequence[HandBack]) -> set[int]:
@@ -174,12 +195,6 @@ async def _hand_back(connection: Connection, given: Sequence[HandBack]) -> set[i
     found = await _run(connection, "hand_back", columns([rows.held_row(write.begun) for write in given], 6))
     returned = {row["token"] for row in found}
     return {id(write) for write in given if write.begun.token in returned}
-
-
-async def _follow(connection: Connection, settled: Sequence[Settlement]) -> None:
-    await _run(connection, "end_runs", columns([write.end_row() for write in settled if write.ends], 5))
-    buried = [write.dead_row(write.outcome) for write in settled if isinstance(write.outcome, Bury)]
-    await _bury(connection, buried)
 
 
 async def _bury(connection: Connection, dead: Sequence[Sequence[Any]]) -> None:

@@ -55,6 +55,7 @@ class SharedPipeline:
 
     async def _send(self) -> None:
         try:
+            await asyncio.sleep(0)  # tasks that were started together have their commands here then
             while self._waiting:
                 batch, self._waiting = self._waiting[:500], self._waiting[500:]
                 for (_, future), answer in zip(batch, await self._answers([c for c, _ in batch]), strict=True):

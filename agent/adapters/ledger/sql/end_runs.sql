@@ -1,10 +1,7 @@
 -- end_runs: writes the result of runs that have just ended, and freezes what they used up to now, failed and unknown
 -- calls included: a response reads the same for ever. Bills that come later stand in `calls` and in `spending`.
--- Calls that nobody will come back for become `unknown`.
+-- Part of `settle`, which says which of them won. It does not see what the same statement writes.
 -- $1 ids, $2 statuses, $3 ending types, $4 ending versions, $5 endings
-with forgotten as (
-    update calls c set status = 'unknown' where c.run_id = any($1::text[]) and c.status = 'asked'
-)
 update runs r
 set status = t.status, ending_type = t.type, ending_version = t.version, ending = t.data,
     input_tokens = u.input_tokens, cached_tokens = u.cached_tokens, output_tokens = u.output_tokens,
@@ -22,4 +19,4 @@ from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) as t (id,
                (select count(*) from attempts a where a.run_id = t.id) as attempts
         from calls c where c.run_id = t.id
      ) u
-where r.id = t.id and r.ended_at is null
+where r.id = t.id and r.ended_at is null and r.id in (select run_id from held where next_route is null)
