@@ -147,10 +147,10 @@ async def _start_service(stage: Stage) -> None:
     stage.doors = [_child(stage, f"api-{n}", "api", "--port", str(port)) for n, port in enumerate(stage.ports, start=1)]
     stage.workers = [_child(stage, f"worker-{n}", "worker", *alone) for n in range(1, WORKERS + 1)]
     stage.relays = [_child(stage, "relay", "relay")] if alone else []
-    stage.others = [_child(stage, "jobs", "jobs")] if "jobs" in stage.can else []
+    stage.others = [_child(stage, "jobs", "jobs", "run")] if "jobs" in stage.can else []
     for child in stage.service:
         child.start()
-    for child in [*stage.doors, *stage.workers]:
+    for child in stage.service:
         if not await child.up():
             raise RuntimeError(f"{child.name} did not start; see {child.log}")
 
