@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from agent.ports import Delivery, NewRun, Unreadable
+from agent.errors import Transient
+from agent.outcome import Outcome
+from agent.ports import Begun, Delivery, NewRun, Unreadable
 from tests.contract.backends import MemoryStore, MemoryTransport, Store, Transport
-from tests.contract.toys import ROUTES, decide, new_run
+from tests.contract.toys import ROUTES, decide, new_run, opened
 from workers.handle import handle
 
 RUNS = [new_run(f"resp_{n:02}", start=n) for n in range(20)]
@@ -109,3 +111,21 @@ async def test_every_event_twice_and_in_random_order_gives_the_same_endings(
     assert await store.dead_letters() == []
     assert await store.due() == []
     assert [await transport.entries(route) for route in ROUTES] == [{}] * 4
+
+
+async def test_an_entry_stays_pending_until_its_outcome_is_in_the_ledger(
+    store: Store, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(begun: Begun, outcome: Outcome, /) -> bool:
+        raise Transient("away", kind="ledger")
+
+    pointer = await opened(store, RUNS[0])
+    await transport.streams.publish(pointer)
+    (delivery,) = await read_all(transport)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.ledger, "commit", away)
+        with pytest.raises(Transient):
+            await handle(delivery, decide=decide, ledger=store.ledger, streams=transport.streams)
+    assert await transport.pending(pointer.route) == [delivery.entry]
+    await handle(delivery, decide=decide, ledger=store.ledger, streams=transport.streams)
+    assert await transport.pending(pointer.route) == []

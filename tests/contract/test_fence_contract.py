@@ -9,8 +9,9 @@ import pytest
 from agent.errors import Gone
 from agent.outcome import Bury, Postpone, failure_of
 from agent.ports import Begun, Delivery
-from tests.contract.backends import Store
+from tests.contract.backends import Store, Transport
 from tests.contract.toys import advance, answered, begun, delivered, finish, model_call, new_run, opened, standing
+from workers.handle import handle
 
 
 async def taken_over(store: Store) -> tuple[Begun, Begun]:
@@ -58,6 +59,23 @@ async def test_a_delivery_that_is_handed_back_is_not_counted_and_waits_to_be_pub
     assert await store.ledger.commit(again, finish(1)) is True
     rows = {row.worker: (row.outcome, row.settled) for row in await store.attempts(pointer.run)}
     assert rows == {"stopping": ("handed_back", None), "next": ("advance", True)}
+
+
+async def test_what_a_worker_hands_over_is_there_for_another_before_any_relay_looks(
+    store: Store, transport: Transport
+) -> None:
+    async def stopping(begun: Begun) -> None:
+        return None
+
+    pointer = await opened(store, new_run())
+    await transport.streams.publish(pointer)
+    (delivery,) = await transport.read(pointer.route, 1)
+    assert isinstance(delivery, Delivery)
+    await handle(delivery, decide=stopping, ledger=store.ledger, streams=transport.streams)
+    (again,) = await transport.read(pointer.route, 2)
+    assert isinstance(again, Delivery) and again.pointer == pointer
+    assert await transport.streams.take(replace(again, worker="another"))
+    assert await store.ledger.begin(again) is not None
 
 
 async def test_what_a_stopping_worker_was_told_is_kept_and_what_it_had_asked_is_unknown(store: Store) -> None:
