@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.events import Passage, Usage
+from agent.items import FinishReason, FunctionCall, FunctionTool, Lean, ToolChoice, Wishes
 from agent.request import Message
 
 Answer = TypeVar("Answer", bound=BaseModel)
 AnswerType = type[BaseModel]
 
 
-class Effect(BaseModel, Generic[Answer]):
+class Effect(Lean, Generic[Answer]):
     """A question to the world. `answer_type` reads its recorded answer back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,23 +54,35 @@ class Search(Effect[Found]):
     limit: int = 6
 
 
-class ModelAnswer(BaseModel):
-    """What an endpoint said, read strictly. `model` is the name that the endpoint reported."""
+class ModelAnswer(Lean):
+    """What an endpoint said, read strictly. `model` is the name that the endpoint reported.
+
+    `calls` are its wishes to have functions called, `reasoning` its thoughts, `logprobs` the probabilities of the
+    text's tokens as JSON; the latter two where the endpoint told them.
+    """
 
     model_config = ConfigDict(frozen=True)
+    later = frozenset({"calls", "reasoning", "logprobs"})
     text: str
-    finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
+    finish_reason: FinishReason = "stop"
     model: str
     endpoint: str
     offline: bool = False
     usage: Usage = Usage()
     cost_usd: Decimal | None = None
+    calls: tuple[FunctionCall, ...] = ()
+    reasoning: str = ""
+    logprobs: str = ""
 
 
 class CallModel(Effect[ModelAnswer]):
-    """One call of one model. `prompt` is `name@version+hash`; `output_schema` is JSON Schema as canonical JSON."""
+    """One call of one model. `prompt` is `name@version+hash`; `output_schema` is JSON Schema as canonical JSON.
+
+    What was added later is part of the canonical form only where it is used: answers on record stay usable.
+    """
 
     type = "call_model"
+    later = frozenset({"tools", "tool_choice", "parallel_tool_calls", "wishes"})
     answer_type = ModelAnswer
     model: str
     prompt: str
@@ -77,20 +90,36 @@ class CallModel(Effect[ModelAnswer]):
     max_output_tokens: int
     temperature: float | None = None
     output_schema: str | None = None
+    tools: tuple[FunctionTool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    wishes: Wishes = Wishes()
     question: str = Field("", exclude=True)
     passages: tuple[Passage, ...] = Field((), exclude=True)
     """`question` and `passages` stand in the messages already; a model that reads no prompts gets them as they are."""
 
     def prompt_hash(self) -> str:
         """Hash of what the model reads, whichever model it is."""
-        said = [[message.role, message.content] for message in self.messages]
-        return sha256(orjson.dumps([said, self.output_schema])).hexdigest()
+        said = [[message.role, message.content, *_beyond_text(message)] for message in self.messages]
+        tools = [[tool.model_dump() for tool in self.tools]] if self.tools else []
+        return sha256(orjson.dumps([said, self.output_schema, *tools])).hexdigest()
 
     def prompt_bytes(self) -> int:
-        """Length of all messages as UTF-8; no byte-level tokenizer makes more tokens of them than bytes."""
-        return sum(len(message.content.encode("utf-8", "replace")) for message in self.messages) + len(
-            self.output_schema or ""
-        )
+        """Length of all that the model reads as UTF-8; no byte-level tokenizer makes more tokens of it than bytes.
+
+        An image counts with the length of its address or data: what it costs, its endpoint alone knows.
+        """
+        said = [message.content for message in self.messages]
+        beyond = [orjson.dumps(_beyond_text(message)).decode() for message in self.messages if _beyond_text(message)]
+        tools = [tool.model_dump_json() for tool in self.tools]
+        read = (*said, *beyond, *tools, self.output_schema or "")
+        return sum(len(text.encode("utf-8", "replace")) for text in read)
+
+
+def _beyond_text(message: Message) -> list[Any]:
+    """What a model reads of a message beside its text."""
+    rest = message.model_dump(mode="json", exclude={"role", "content", "reasoning"})
+    return [rest] if rest else []
 
 
 class Ask(Protocol):

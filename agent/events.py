@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.items import FinishReason, FunctionCall, Lean
 
-class Event(BaseModel):
+
+class Event(Lean):
     """A fact about a run. Frozen, because history does not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,8 +134,9 @@ class AnswerDrafted(Event):
     """A model's words, not yet checked: nothing of `draft` may leave the service."""
 
     type = "answer.drafted"
+    later = frozenset({"calls", "reasoning", "logprobs"})
     draft: str
-    finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
+    finish_reason: FinishReason = "stop"
     model: str
     endpoint: str
     offline: bool = False
@@ -144,6 +147,11 @@ class AnswerDrafted(Event):
     """None where the price is unknown."""
     repairs: int = 0
     """How many repairs led to this draft."""
+    calls: tuple[FunctionCall, ...] = ()
+    reasoning: str = ""
+    """The model's thoughts as the endpoint told them; nothing of them leaves the service."""
+    logprobs: str = ""
+    """The probabilities of the draft's tokens as JSON, where they were asked for."""
 
     def public(self) -> Mapping[str, str]:
         return {
@@ -154,6 +162,7 @@ class AnswerDrafted(Event):
             "repairs": str(self.repairs),
             "input_tokens": str(self.usage.input_tokens),
             "output_tokens": str(self.usage.output_tokens),
+            **({"calls": str(len(self.calls))} if self.calls else {}),
         }
 
 
@@ -170,9 +179,13 @@ class DraftRejected(Event):
 
 
 class AnswerAccepted(Ending):
-    """The one checked answer."""
+    """The one checked answer: text, calls of the client's functions, or both.
+
+    `text` is empty where there are only calls. `reasoning` are summaries that passed an agent's own checks.
+    """
 
     type = "answer.accepted"
+    later = frozenset({"calls", "reasoning", "logprobs"})
     text: str
     citations: tuple[Citation, ...] = ()
     no_answer: bool = False
@@ -182,6 +195,10 @@ class AnswerAccepted(Ending):
     model: str = ""
     offline: bool = False
     repairs: int = 0
+    calls: tuple[FunctionCall, ...] = ()
+    reasoning: tuple[str, ...] = ()
+    logprobs: str = ""
+    """The probabilities of the text's tokens as JSON, where they were asked for."""
 
     @property
     def status(self) -> EndStatus:
@@ -194,6 +211,7 @@ class AnswerAccepted(Ending):
             "no_answer": str(self.no_answer).lower(),
             "model": self.model,
             "repairs": str(self.repairs),
+            **({"calls": str(len(self.calls))} if self.calls else {}),
         }
 
 

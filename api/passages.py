@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from agent.ports import StoredPassage
+from api.annotations import is_web_address
 from api.door import Door
 from api.errors import ApiError, invalid, not_found, unknown
-from api.projection import is_web_address
 
 _ID = re.compile(r"[!-~]{1,200}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}")

@@ -9,14 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from agent.envelope import index, unseal
-from agent.events import ENDINGS, AnswerAccepted, Citation, Event, RunFailed
+from agent.events import ENDINGS, AnswerAccepted, Event, RunFailed
 from agent.outcome import MESSAGES
 from agent.ports import RunView
 from agent.request import Request
 from api.admission import RESERVED
+from api.echo import echo
+from api.items import output_items
 from api.trace import trace_id
 
 _ENDINGS = index(ENDINGS)
@@ -39,83 +40,15 @@ def project(view: RunView) -> dict[str, Any]:
         "status": view.status,
         "incomplete_details": _incomplete(ending),
         "model": view.agent,
-        "previous_response_id": None,
+        "previous_response_id": request.previous_response_id,
         "instructions": request.caller_instructions,
-        "output": [_message(view, request, ending)] if isinstance(ending, AnswerAccepted) else [],
+        "output": output_items(view.id, request, ending) if isinstance(ending, AnswerAccepted) else [],
         "error": _error(ending) if isinstance(ending, RunFailed) else None,
-        **_settings(request),
+        **echo(request),
         "usage": _usage(view) if ending is not None else None,
         "store": view.store,
         "metadata": {**request.metadata, **_facts(view, ending)},
     }
-
-
-def _settings(request: Request) -> dict[str, Any]:
-    """The echo of what was asked for; the specification wants a value where nothing was."""
-    return {
-        "tools": [],
-        "tool_choice": "auto",
-        "truncation": "disabled",
-        "parallel_tool_calls": True,
-        "text": {"format": {"type": "text"}},
-        "top_p": 1.0,
-        "presence_penalty": 0.0,
-        "frequency_penalty": 0.0,
-        "top_logprobs": 0,
-        "temperature": 1.0 if request.temperature is None else request.temperature,
-        "reasoning": None,
-        "max_output_tokens": request.max_output_tokens,
-        "max_tool_calls": None,
-        "background": False,
-        "service_tier": "default",
-        "safety_identifier": None,
-        "prompt_cache_key": None,
-    }
-
-
-def _message(view: RunView, request: Request, answer: AnswerAccepted) -> dict[str, Any]:
-    note = _file_citation if "file_citation" in request.include else _url_citation
-    annotations = [note(citation, request) for citation in answer.citations]
-    return {
-        "type": "message",
-        "id": f"msg_{view.id.removeprefix('resp_')}",
-        "status": "incomplete" if answer.incomplete else "completed",
-        "role": "assistant",
-        "content": [{"type": "output_text", "text": answer.text, "annotations": annotations}],
-    }
-
-
-def _url_citation(citation: Citation, request: Request) -> dict[str, Any]:
-    """Half-open, in code points: `text[start_index:end_index]` is what the citation supports."""
-    return {
-        "type": "url_citation",
-        "start_index": citation.answer_start,
-        "end_index": citation.answer_end,
-        "url": _address(citation, request.base_url),
-        "title": citation.title or citation.source,
-    }
-
-
-def _file_citation(citation: Citation, request: Request) -> dict[str, Any]:
-    """OpenAI's shape, which the specification does not have: only for those who asked for it."""
-    return {
-        "type": "file_citation",
-        "file_id": citation.document_id,
-        "filename": citation.source.rstrip("/").rpartition("/")[2] or citation.title,
-        "index": citation.answer_end,
-    }
-
-
-def _address(citation: Citation, base_url: str) -> str:
-    if citation.url is not None and is_web_address(citation.url):
-        return citation.url
-    passage, start, end = quote(citation.passage_id, safe=""), citation.passage_start, citation.passage_end
-    return f"{base_url}/passages/{passage}?start={start}&end={end}"
-
-
-def is_web_address(url: str) -> bool:
-    """Whether a link may point there: a document's own `javascript:` address must not."""
-    return url.lower().startswith(("https://", "http://"))
 
 
 def _incomplete(ending: Event | None) -> dict[str, str] | None:

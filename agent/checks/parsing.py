@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.checks.draft import Cited
+from agent.items import FinishReason
 
-FinishReason = Literal["stop", "length", "refusal", "content_filter"]
 Output = TypeVar("Output", bound=BaseModel)
 
 MOST_CHARS = 1_000_000
@@ -23,6 +23,7 @@ MOST_PROBLEM_CHARS = 200
 _UNANSWERED = {
     "refusal": "the model refused to answer",
     "content_filter": "the answer was stopped by the endpoint's content filter",
+    "tool_calls": "the answer is needed, and no call of a tool",
 }
 _CUT_OFF = "the answer was cut off at the token limit; be shorter"
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from agent.errors import Misconfigured
 from agent.events import Passage, Problem
+from agent.items import TextPart
+from agent.prompting.conversation import turns
 from agent.prompting.fence import Fence
 from agent.prompting.prompt import Prompt
-from agent.request import Message, Request
+from agent.request import Message, Request, split
 
 SUPPLIED: Mapping[str, frozenset[str]] = {
     "system": frozenset({"instructions"}),
@@ -32,21 +34,34 @@ def check_supplied(prompt: Prompt) -> None:
             raise Misconfigured(f"prompt {prompt.name!r}: {role}.j2 uses `{name}`, but that role is given only {given}")
 
 
-def opening(prompt: Prompt, request: Request, passages: Sequence[Passage], fence: Fence) -> tuple[Message, ...]:
-    """System, the conversation so far with its own roles, and the question with its passages.
+def opening(
+    prompt: Prompt,
+    request: Request,
+    passages: Sequence[Passage],
+    fence: Fence,
+    conversation: Sequence[Message] | None = None,
+) -> tuple[Message, ...]:
+    """System, the conversation so far with its own roles, the question with its passages, and what came of it since.
 
     The caller's instructions get a fence of their own, made from themselves: the system message stays the same
-    from run to run, and an endpoint's prompt cache can serve it.
+    from run to run, and an endpoint's prompt cache can serve it. `conversation` is the request's own by default.
     """
     wishes = request.instructions
     instructions = Fence.of(wishes).around("instructions", wishes) if wishes else None
+    before, asked, since = split(turns(request.messages if conversation is None else conversation))
+    question = () if asked is None else (_asked(prompt, asked, passages, fence),)
+    system = Message(role="system", content=prompt.render("system", instructions=instructions))
+    return (system, *before, *question, *since)
+
+
+def _asked(prompt: Prompt, asked: Message, passages: Sequence[Passage], fence: Fence) -> Message:
+    """The question as the prompt words it; images and files of it follow its text."""
     shown = tuple(fence.around("passage", it.text, id=it.label, title=it.title) for it in passages)
-    question = fence.around("question", request.question)
-    return (
-        Message(role="system", content=prompt.render("system", instructions=instructions)),
-        *request.history,
-        Message(role="user", content=prompt.render("user", question=question, passages=shown)),
-    )
+    text = prompt.render("user", question=fence.around("question", asked.content), passages=shown)
+    if not asked.parts or text == asked.content:
+        return asked.model_copy(update={"content": text})
+    others = tuple(part for part in asked.parts if not isinstance(part, TextPart))
+    return Message(role="user", content=text, parts=(TextPart(text=text), *others))
 
 
 def repairing(

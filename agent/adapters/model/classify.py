@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from agent.adapters.model.complaint import complaint, excerpt
 from agent.adapters.model.prices import cost
@@ -19,6 +19,7 @@ from agent.effects import ModelAnswer
 from agent.envelope import scrub
 from agent.errors import AgentError, Overloaded, Permanent, Transient
 from agent.events import Usage
+from agent.items import FinishReason
 from agent.settings import ModelSettings
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -27,7 +28,6 @@ DEFAULT_WAIT_S = 1.0
 _MAX_TOKENS = 2**31 - 1
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
-FinishReason = Literal["stop", "length", "refusal", "content_filter"]
 # A reason that is not listed (`error`, `abort`, `tool_calls`, ...) may mean half a text, so it is no answer.
 _REASONS: Mapping[str | None, FinishReason] = {
     None: "stop",
