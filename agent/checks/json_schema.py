@@ -1,0 +1,115 @@
+"""JSON Schemas that a client brings: compiled under limits, and used to check what a model wrote.
+
+A schema is read as Draft 2020-12; `format` is asserted where the format is known. Nothing is fetched, patterns run in
+linear time, and both a schema and a value that would take long to check are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from agent.checks.schema_graph import SchemaGraph
+from agent.checks.schema_walk import BadSchema, Part
+
+__all__ = ["BadSchema", "JsonSchema", "compiled"]
+
+MOST_BYTES = 131_072
+"""Of a schema, as canonical JSON."""
+MOST_KEPT = 32
+MOST_PROBLEMS = 8
+MOST_PROBLEM_CHARS = 200
+MOST_WORK = 500_000
+"""Subschemas applied while one value is checked."""
+MOST_TOLD_WORK = 20_000
+"""Above it only whether a value is right is found out, and not what is wrong: each problem costs far more."""
+PATTERN_BYTES = 1_048_576
+"""Of a compiled pattern."""
+
+_PATTERNS = jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES, dfa_size_limit=PATTERN_BYTES)
+_TOO_MUCH = "/: too large or too deeply nested to be checked against its schema; write something smaller"
+_WRONG = "/: does not match its schema, and is too large to say where; write something smaller"
+
+
+class JsonSchema:
+    """A compiled schema. Raises `BadSchema` if built from text that is none, or is beyond the limits."""
+
+    def __init__(self, text: str) -> None:
+        if len(text.encode()) > MOST_BYTES:
+            raise BadSchema((), f"is larger than {MOST_BYTES} bytes")
+        root = orjson.loads(text)
+        if not isinstance(root, dict):
+            raise BadSchema((), "must be an object")
+        self._graph = SchemaGraph(root)
+        self._validator = _validator({key: value for key, value in root.items() if key not in ("$schema", "$id")})
+
+    def problems(self, value: Any) -> list[str]:
+        """What is wrong with a value, in words for a model, at most eight: `/path/to/it: what`. Empty if it is right.
+
+        The value's own words are never quoted; the schema's are.
+        """
+        work = self._graph.work(value, MOST_WORK)
+        if work > MOST_WORK:
+            return [_TOO_MUCH]
+        if self._validator.is_valid(value):
+            return []
+        return _told(self._validator.iter_errors(value)) if work <= MOST_TOLD_WORK else [_WRONG]
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def compiled(text: str) -> JsonSchema:
+    """The schema of a canonical JSON text; the last ones are kept. Raises `BadSchema`."""
+    return JsonSchema(text)
+
+
+def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema, validate_formats=True, pattern_options=_PATTERNS, mask="it", offline=True
+        )
+    except jsonschema_rs.ValidationError as error:
+        raise BadSchema(tuple(error.instance_path), _reason(error)) from None
+
+
+def _reason(error: jsonschema_rs.ValidationError) -> str:
+    last = error.instance_path[-1:]
+    if last == ["type"]:
+        return "must be one of array, boolean, integer, null, number, object, string, or an array of these"
+    if error.kind.name == "format":
+        return "must be a regular expression of moderate size, without look-around and back-references"
+    return _short(error.message.removeprefix("it "))
+
+
+def _told(errors: Iterator[jsonschema_rs.ValidationError]) -> list[str]:
+    inner = map(_innermost, errors)
+    every = dict.fromkeys(_short(f"/{_pointer(error.instance_path)}: {error.message}") for error in inner)
+    told = list(islice(every, MOST_PROBLEMS))
+    if len(every) > MOST_PROBLEMS:
+        told[-1] = f"and {len(every) - MOST_PROBLEMS + 1} more problems"
+    return told
+
+
+def _innermost(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
+    """What is wrong inside the alternative that a value fits best; that none of them fits says little."""
+    kinds = jsonschema_rs.ValidationErrorKind
+    while isinstance(error.kind, kinds.AnyOf | kinds.OneOfNotValid):
+        inner = [each for branch in error.kind.context for each in branch]
+        deepest = max(inner, key=lambda each: len(each.instance_path), default=error)
+        if len(deepest.instance_path) <= len(error.instance_path):
+            return error
+        error = deepest
+    return error
+
+
+def _pointer(path: list[Part]) -> str:
+    return "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _short(problem: str) -> str:
+    line = " ".join(problem.split())
+    return line if len(line) <= MOST_PROBLEM_CHARS else f"{line[: MOST_PROBLEM_CHARS - 1]}…"
