@@ -1,0 +1,62 @@
+"""Every Response object and every stream that a door of any test sends in this process is held against `spec`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs
+
+import orjson
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from api.middleware import EveryReply
+from tests import spec
+
+answer = EveryReply.__call__
+
+
+@pytest.fixture(autouse=True)
+def everything_sent_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails the test whose door sent anything else."""
+    replies: list[_Reply] = []
+
+    async def watched(self: EveryReply, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/responses"):
+            await answer(self, scope, receive, send)
+            return
+        reply = _Reply(scope, send)
+        replies.append(reply)
+        await answer(self, scope, receive, reply)
+
+    monkeypatch.setattr(EveryReply, "__call__", watched)
+    yield
+    for reply in replies:
+        reply.check()
+
+
+class _Reply:
+    """`send`, keeping what goes through."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        query = parse_qs(scope.get("query_string", b"").decode())
+        self._after = int(query.get("starting_after", ["-1"])[0] or -1) if "stream" in query else -1
+        self._send = send
+        self._kind = b""
+        self._body = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._kind = dict(message["headers"]).get(b"content-type", b"")
+        else:
+            self._body += message.get("body", b"")
+        await self._send(message)
+
+    def check(self) -> None:
+        if self._kind == b"text/event-stream":
+            spec.check_stream(bytes(self._body), after=self._after, whole=self._body.endswith(spec.DONE))
+        elif self._kind == b"application/json" and self._body.strip():
+            self._check_json(orjson.loads(self._body))
+
+    def _check_json(self, said: object) -> None:
+        if isinstance(said, dict) and said.get("object") == "response" and "status" in said:
+            spec.check_response(said)
