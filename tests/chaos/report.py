@@ -12,6 +12,7 @@ from typing import Any
 from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.invariants.health import alone, percentile, recoveries, stalls, take_overs
 from tests.chaos.invariants.payments import bills
+from tests.chaos.invariants.rolls import rolled
 
 MOST_SHOWN = 10
 
@@ -36,6 +37,7 @@ def figures(evidence: Evidence, findings: Sequence[Finding]) -> Figures:
         "lost": _count(findings, "I1", "never ended", "does not"),
         "doubled": _count(findings, "I2", "endings") + _count(findings, "I6", "runs"),
         "calls": _calls(evidence),
+        "rolled_only": sum(1 for _ in rolled(evidence)),
         "times": _times(evidence),
         "dead_letters": dict(Counter(letter["kind"] for letter in evidence.letters).most_common()),
         "violations": dict(Counter(finding.invariant for finding in findings)),
@@ -112,6 +114,7 @@ def _lines(told: Figures, findings: Sequence[Finding]) -> Iterator[str]:
     yield f"| model calls made / paid for | {calls['made']} / {calls['paid']} |"
     yield f"| paid for again, explained / unexplained | {calls['repaid_explained']} / {calls['repaid_unexplained']} |"
     yield f"| calls `unknown`, attempts that lost the fence | {calls['unknown']}, {calls['fenced_attempts']} |"
+    yield f"| runs that only a rolling restart disturbed | {told['rolled_only']} |"
     for name in ("recovery", "take_over", "take_over_alone", "stall", "latency"):
         spread = told["times"][name]
         yield f"| {name.replace('_', ' ')} s: p50 / p99 / max | {spread['p50']} / {spread['p99']} / {spread['max']} |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,25 @@ def missed_too_late(evidence: Evidence) -> None:
     evidence.attempts.append(attempt("resp_b", 35.5) | {"token": "u", "seq": 2})
 
 
+def rolling(evidence: Evidence, **told: Any) -> None:
+    """While resp_a is open."""
+    evidence.faults.append(fault("roll_workers", 1.0, strikes="worker", **{"codes": [0, 0, 0], **told}))
+
+
+def handed_out_again_by_a_rolling_restart(evidence: Evidence) -> None:
+    rolling(evidence)
+    evidence.attempts.append(attempt("resp_a", 1.5, delivery=2) | {"token": "again"})
+
+
+def tried_again_after_a_rolling_restart(evidence: Evidence) -> None:
+    rolling(evidence)
+    evidence.attempts.append(attempt("resp_a", 2.5) | {"token": "again", "attempt": 2})
+
+
+def a_worker_that_did_not_stop(evidence: Evidence) -> None:
+    rolling(evidence, codes=[0, None, 0])
+
+
 def an_entry_left_in_a_stream(evidence: Evidence) -> None:
     evidence.sizes[1]["streams"]["generate"]["length"] = 1
 
@@ -193,6 +213,10 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
     "I10": (doctor_found_something, doctor_could_not_speak),
     "I11": (nothing_ended_for_long, missed_too_late),
     "I12": (an_entry_left_in_a_stream, redis_has_grown),
+    "I13": (
+        *(handed_out_again_by_a_rolling_restart, tried_again_after_a_rolling_restart),
+        a_worker_that_did_not_stop,
+    ),
 }
 
 
@@ -223,6 +247,21 @@ def test_a_repeated_call_that_is_on_record_as_unknown_is_explained_and_counted()
     findings = audit(evidence)
     assert findings == []
     assert report.figures(evidence, findings)["calls"]["repaid_explained"] == 1
+
+
+@pytest.mark.parametrize("plant", PLANTED["I13"])
+def test_a_rolling_restart_is_not_blamed_for_what_another_fault_may_have_done(plant: Plant) -> None:
+    evidence = sound()
+    evidence.faults.append(fault("freeze_redis", 0.5, strikes="redis"))
+    plant(evidence)
+    assert audit(evidence) == []
+
+
+def test_the_runs_that_only_a_rolling_restart_disturbed_are_counted() -> None:
+    evidence = sound()
+    rolling(evidence)
+    assert audit(evidence) == []
+    assert report.figures(evidence, [])["rolled_only"] == 1
 
 
 def test_an_event_that_redis_lost_is_not_missed_in_the_feed() -> None:
