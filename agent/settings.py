@@ -18,6 +18,8 @@ OFFLINE = "offline"
 """The name of the model that answers where no endpoint is configured."""
 
 Structured = Literal["auto", "json_schema", "json_object", "none"]
+Accepts = Literal["image", "file", "file_url"]
+"""What a model can take beside text: images, files as data, and addresses of files that its endpoint fetches."""
 
 
 class ModelSettings(BaseModel):
@@ -28,6 +30,7 @@ class ModelSettings(BaseModel):
     input_usd_per_mtok: Decimal | None = None
     cached_usd_per_mtok: Decimal | None = None
     output_usd_per_mtok: Decimal | None = None
+    accepts: tuple[Accepts, ...] = ()
 
 
 class EndpointSettings(BaseModel):
@@ -76,6 +79,7 @@ class Settings(BaseSettings):
     model_output_usd_per_mtok: Decimal | None = None
     model_timeout_s: float = Field(120.0, gt=0)
     model_structured: Structured = "auto"
+    model_accepts: Annotated[tuple[Accepts, ...], NoDecode] = ()
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -126,7 +130,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    _lists = field_validator("agent", "models", mode="before")(_split)
+    _lists = field_validator("agent", "models", "model_accepts", mode="before")(_split)
 
     def keep(self) -> Keep:
         """How long the ledger keeps what it does not keep for ever."""
@@ -148,6 +152,7 @@ class Settings(BaseSettings):
                 name=name,
                 input_usd_per_mtok=self.model_input_usd_per_mtok,
                 output_usd_per_mtok=self.model_output_usd_per_mtok,
+                accepts=self.model_accepts,
             )
             for name in self.models
         )

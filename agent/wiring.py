@@ -62,6 +62,8 @@ class Cast:
     agents: Mapping[str, BoundAgent]
     book: PromptBook
     offline: bool
+    accepts: Mapping[str, Sequence[str]]
+    """What each model takes beside text."""
 
     @property
     def default(self) -> str:
@@ -149,7 +151,8 @@ def cast(settings: Settings) -> Cast:
             raise Misconfigured(f"CUELIGHT_AGENT names two agents called {bound.name!r}; a request could not choose")
     if not agents:
         raise Misconfigured("CUELIGHT_AGENT names no agent; leave it unset for the ones that ship")
-    return Cast(agents, book, offline=not endpoints)
+    accepts = {model.name: model.accepts for endpoint in endpoints for model in endpoint.models}
+    return Cast(agents, book, offline=not endpoints, accepts=accepts)
 
 
 def model_book(settings: Settings) -> ModelBook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +34,8 @@ class Definition(Protocol):
     def description(self) -> str: ...
     @property
     def budget(self) -> Budget: ...
+    @property
+    def output(self) -> object | None: ...
 
 
 class AgentCard(Protocol):
@@ -47,6 +49,8 @@ class AgentCard(Protocol):
     def id(self) -> str: ...
     @property
     def prompts(self) -> Mapping[str, str]: ...
+    @property
+    def models(self) -> Sequence[str]: ...
     @property
     def router(self) -> Router: ...
     @property
@@ -86,6 +90,8 @@ class Door:
     default_agent: str
     settings: Settings
     base_url: str
+    accepts: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What models take beside text, by their name: `image`, `file`, `file_url`."""
     offline: bool = False
     """Whether answers come from the model that needs no endpoint."""
     project: str = DEFAULT_PROJECT

@@ -15,8 +15,8 @@ from agent.events import ENDINGS, AnswerAccepted, Event, RunFailed
 from agent.outcome import MESSAGES
 from agent.ports import RunView
 from agent.request import Request
-from api.admission import RESERVED
 from api.echo import echo
+from api.fields.options import RESERVED
 from api.items import output_items
 from api.trace import trace_id
 

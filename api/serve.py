@@ -53,6 +53,7 @@ async def serve(
             default_agent=company.default,
             settings=settings,
             base_url=(settings.public_url or url).rstrip("/"),
+            accepts=company.accepts,
             offline=company.offline,
             paused=pauses.paused,
             overview=partial(engines.overview, company.routes),
