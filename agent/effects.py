@@ -122,6 +122,25 @@ def _beyond_text(message: Message) -> list[Any]:
     return [rest] if rest else []
 
 
+class Recalled(BaseModel):
+    """The items of a conversation, oldest first. `gone`: the response that it would go on from cannot be read."""
+
+    model_config = ConfigDict(frozen=True)
+    messages: tuple[Message, ...] = ()
+    gone: bool = False
+
+
+class Recall(Effect[Recalled]):
+    """The conversation up to the end of a response, whose input and output are its last items.
+
+    While that response is on its way, there is none yet: `Transient` (`previous`).
+    """
+
+    type = "recall"
+    answer_type = Recalled
+    previous: str
+
+
 class Ask(Protocol):
     """Bring a step what it asked for. Raises `Transient` or `Permanent`."""
 
@@ -131,7 +150,7 @@ class Ask(Protocol):
 AnyEffect = Effect[Any]
 
 
-KINDS: Mapping[str, type[AnyEffect]] = {kind.type: kind for kind in (Search, CallModel)}
+KINDS: Mapping[str, type[AnyEffect]] = {kind.type: kind for kind in (Search, CallModel, Recall)}
 """Every effect that there is, by its type."""
 
 

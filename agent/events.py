@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.items import FinishReason, FunctionCall, Lean
+from agent.items import FinishReason, FunctionCall, Lean, Message
 
 
 class Event(Lean):
@@ -104,6 +104,17 @@ class RequestReceived(Event):
 
     def public(self) -> Mapping[str, str]:
         return {"agent": self.agent}
+
+
+class ConversationRecalled(Event):
+    """The turns before this run's own, up to the end of the response `previous`. They are kept with this run."""
+
+    type = "conversation.recalled"
+    previous: str
+    messages: tuple[Message, ...]
+
+    def public(self) -> Mapping[str, str]:
+        return {"previous": self.previous, "messages": str(len(self.messages))}
 
 
 class PassagesFound(Event):
@@ -253,6 +264,7 @@ ENDINGS: tuple[type[Ending], ...] = (AnswerAccepted, RunFailed, RunCancelled)
 
 CATALOGUE: tuple[type[Event], ...] = (
     RequestReceived,
+    ConversationRecalled,
     PassagesFound,
     AnswerDrafted,
     DraftRejected,

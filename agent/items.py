@@ -101,6 +101,26 @@ class ReasoningItem(BaseModel):
     encrypted_content: str | None = None
 
 
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class Message(Lean):
+    """One item of a conversation. Its text never decides its role.
+
+    `content` is all of its text. Where it holds more than text, `parts` are its parts in order, the text among them.
+    A `tool` message is what the call `tool_call_id` brought. `tool_calls` and `reasoning` are an assistant's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    later = frozenset({"parts", "tool_calls", "tool_call_id", "reasoning"})
+    role: Role
+    content: str
+    parts: tuple[Part, ...] = ()
+    tool_calls: tuple[FunctionCall, ...] = ()
+    tool_call_id: str | None = None
+    reasoning: ReasoningItem | None = None
+
+
 class Reasoning(BaseModel):
     """How hard a model is to think, and whether a summary of it is wanted."""
 

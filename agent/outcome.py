@@ -62,6 +62,10 @@ class Backoff:
 OURS = frozenset({"ledger", "streams"})
 """Error classes of our own engines. Their absence is no fault of the run: it goes on until its deadline."""
 
+WAITING = "previous"
+"""The error class of a run that goes on from another one, which has not ended. It waits until its own deadline."""
+WAIT_S = 0.5
+
 PARK_S = 5.0
 """Work that only a newer release can read is looked at again after so many seconds, until the run's deadline."""
 
@@ -91,6 +95,8 @@ class RetryPolicy:
         match error:
             case Unfamiliar():
                 return Postpone(PARK_S, kind, reason, counted=False)
+            case Transient() if kind == WAITING:
+                return Postpone(WAIT_S * (1 + chance), kind, reason, counted=False)
             case Transient() if kind in OURS:
                 return Postpone(backoff.delay_s(attempt, chance), kind, reason, counted=False)
             case Permanent():

@@ -8,35 +8,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.items import (
-    FunctionCall,
     FunctionTool,
     Lean,
-    Part,
+    Message,
     Reasoning,
-    ReasoningItem,
+    Role,
     TextOptions,
     ToolChoice,
     Wishes,
 )
 
-Role = Literal["system", "developer", "user", "assistant", "tool"]
-
-
-class Message(Lean):
-    """One item of a conversation. Its text never decides its role.
-
-    `content` is all of its text. Where it holds more than text, `parts` are its parts in order, the text among them.
-    A `tool` message is what the call `tool_call_id` brought. `tool_calls` and `reasoning` are an assistant's.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    later = frozenset({"parts", "tool_calls", "tool_call_id", "reasoning"})
-    role: Role
-    content: str
-    parts: tuple[Part, ...] = ()
-    tool_calls: tuple[FunctionCall, ...] = ()
-    tool_call_id: str | None = None
-    reasoning: ReasoningItem | None = None
+__all__ = ["Message", "Request", "Role", "StreamOptions", "split"]
 
 
 class StreamOptions(BaseModel):

@@ -20,6 +20,7 @@ from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.connect import connect_hot
+from agent.adapters.ledger.conversations import PostgresConversations
 from agent.adapters.ledger.epochs import PostgresEpochs
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
@@ -92,6 +93,7 @@ class Connected:
     callers: PostgresCallers
     cancels: PostgresCancels
     privacy: PostgresPrivacy
+    conversations: PostgresConversations
     stream_look: StreamLook
     letters: PostgresLetters
     jobs: PostgresJobs
@@ -202,6 +204,7 @@ async def connected(
                 PostgresCallers(pool),
                 PostgresCancels(ledger),
                 PostgresPrivacy(pool),
+                PostgresConversations(pool),
                 StreamLook(looker, Keys(settings.redis_prefix)),
                 PostgresLetters(pool),
                 PostgresJobs(pool),

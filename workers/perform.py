@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 import structlog
 from pydantic import BaseModel
 
-from agent.effects import AnyEffect, Ask, CallModel, Effect, Found, ModelAnswer, Search
+from agent.effects import AnyEffect, Ask, CallModel, Effect, Found, ModelAnswer, Recall, Recalled, Search
 from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
@@ -42,12 +42,18 @@ class Models(Protocol):
     async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer: ...
 
 
+async def nothing_recalled(effect: Recall, project: str) -> Recalled:
+    """Where no earlier runs can be read."""
+    return Recalled(gone=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Perform:
     """The doors to the world, by kind of effect."""
 
     models: Models
     search: Callable[[Search, str], Awaitable[Found]]
+    recall: Callable[[Recall, str], Awaitable[Recalled]] = nothing_recalled
 
     def bind(self, begun: Begun) -> Ask:
         """`Ask` for one delivery: its project, its remaining time, its ids."""
@@ -59,6 +65,8 @@ class Perform:
                     answer: BaseModel = await self._call_model(begun, effect, until)
                 case Search():
                     answer = await self._search(begun, effect)
+                case Recall():
+                    answer = await self.recall(effect, begun.pointer.project)
                 case _:
                     raise Permanent(f"nobody here can do {effect.type!r}", kind="unroutable")
             return cast(T, answer)

@@ -12,6 +12,7 @@ import structlog
 from agent.envelope import index
 from agent.errors import Misconfigured
 from agent.pauses import PauseWatch
+from agent.recalling import Recollection
 from agent.settings import Settings
 from agent.telemetry import serving
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
@@ -52,7 +53,7 @@ async def serve(
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
-            perform = Perform(models, search.search)
+            perform = Perform(models, search.search, Recollection(engines.conversations))
             mine = routes or company.routes
             worker = build(settings, company, engines, perform, mine, pauses.route, relaying=relaying)
             log.info("worker_started", routes=list(mine), worker=engines.instance)

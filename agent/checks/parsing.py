@@ -75,18 +75,18 @@ def parse(raw: str, finish_reason: FinishReason, output: type[BaseModel] | None 
     if output is None:
         return raw
     problem = ""
-    for text in _readings(raw) if finish_reason == "stop" else (raw,):
+    for text in readings(raw) if finish_reason == "stop" else (raw,):
         try:
             data = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             problem = problem or f"the answer is not one JSON object: {error}"
         else:
-            return _too_deep(data) or _validated(text, output)
+            return too_deep(data) or _validated(text, output)
     return [_CUT_OFF if finish_reason == "length" else _short(problem)]
 
 
-def _readings(raw: str) -> Iterator[str]:
-    """The words as they are; then without what some models put around their JSON."""
+def readings(raw: str) -> Iterator[str]:
+    """What may be the JSON that was meant, best first: the words as they are, then without what stands around it."""
     yield raw
     said = raw.rpartition("</think>")[2].strip()
     if "<think" in said:  # thoughts without an end: an object in them is no answer
@@ -122,7 +122,8 @@ def _object_end(text: str, start: int) -> int | None:
     return None
 
 
-def _too_deep(data: Any) -> list[str]:
+def too_deep(data: Any) -> list[str]:
+    """The problem of a value that is nested deeper than any answer needs; empty if there is none."""
     level = [data]
     for _ in range(MOST_DEPTH):
         level = [inner for value in level if isinstance(value, dict | list) for inner in _inside(value)]

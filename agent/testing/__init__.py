@@ -4,6 +4,7 @@ from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
+from agent.testing.conversations import MemoryConversations
 from agent.testing.jobs import MemoryJobs
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
@@ -25,6 +26,7 @@ __all__ = [
     "KeyRow",
     "MemoryCallers",
     "MemoryCancels",
+    "MemoryConversations",
     "MemoryJobs",
     "MemoryLedger",
     "MemoryLetters",

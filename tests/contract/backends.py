@@ -17,6 +17,7 @@ from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
 from agent.privacy import Privacy
+from agent.recalling import Conversations
 from agent.testing import (
     AttemptRow,
     AuditRow,
@@ -24,6 +25,7 @@ from agent.testing import (
     DeadLetter,
     MemoryCallers,
     MemoryCancels,
+    MemoryConversations,
     MemoryJobs,
     MemoryLedger,
     MemoryLetters,
@@ -73,6 +75,8 @@ class Store(Protocol):
     def cancels(self) -> Cancels: ...
     @property
     def privacy(self) -> Privacy: ...
+    @property
+    def conversations(self) -> Conversations: ...
     async def feed(self) -> None:
         """What a relay does: let the feed tell all that has happened."""
 
@@ -129,6 +133,7 @@ class MemoryStore:
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.cancels = MemoryCancels(self.ledger)
         self.privacy = MemoryPrivacy(self.ledger)
+        self.conversations = MemoryConversations(self.ledger)
 
     async def feed(self) -> None:
         """The twin has none."""

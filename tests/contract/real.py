@@ -13,6 +13,7 @@ from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
+from agent.adapters.ledger.conversations import PostgresConversations
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.migrate import migrate
@@ -65,6 +66,7 @@ class RealStore:
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
         self.privacy = PostgresPrivacy(pool)
+        self.conversations = PostgresConversations(pool)
         self.presence = PostgresPresence(pool)
 
     async def feed(self) -> None:

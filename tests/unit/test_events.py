@@ -9,6 +9,7 @@ from agent.events import (
     AnswerAccepted,
     AnswerDrafted,
     Citation,
+    ConversationRecalled,
     DraftRejected,
     Ending,
     Event,
@@ -19,6 +20,7 @@ from agent.events import (
     RunCancelled,
     RunFailed,
 )
+from agent.items import Message
 
 SECRET = "marmalade"
 PASSAGE = Passage(id="psg_1", label="p1", document_id="d", title=SECRET, source=SECRET, text=SECRET)
@@ -41,6 +43,7 @@ EVENTS: list[Event] = [
     AnswerAccepted(text=SECRET, citations=(CITATION,)),
     RunFailed(code="server", message=SECRET),
     RunCancelled(by="client"),
+    ConversationRecalled(previous="resp_0", messages=(Message(role="user", content=SECRET),)),
 ]
 
 
