@@ -111,6 +111,8 @@ class NewRun:
     """Hash of the caller and the body: a repeated request that has no key is known by it."""
     holder: str | None = None
     """The API process and connection that waits for the run."""
+    key: str | None = None
+    """The id of the key that it was asked for with."""
 
     @property
     def pointer(self) -> Pointer:
@@ -288,6 +290,8 @@ class RunView:
     attempts: int = 0
     deleted: bool = False
     """Its text is to be forgotten, or has been: nobody may see the run."""
+    link_secret: bytes = field(default=b"", repr=False)
+    """What signs links to the project's passages."""
 
 
 @dataclass(frozen=True, slots=True)

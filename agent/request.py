@@ -39,6 +39,9 @@ class Request(Lean):
     model_config = ConfigDict(frozen=True, extra="ignore")
     later = frozenset(
         {
+            "model",
+            "models",
+            "signed_links",
             "previous_response_id",
             "tools",
             "tool_choice",
@@ -70,6 +73,12 @@ class Request(Lean):
     caller_instructions: str | None = None
     """The `instructions` field as sent, for the echo in the response."""
     base_url: str = "http://127.0.0.1:8000"
+    model: str = ""
+    """The name that the client asked for; empty for the agent's own."""
+    models: tuple[str, ...] = ()
+    """The chain of models in place of the agent's own; empty for that one."""
+    signed_links: bool = False
+    """Whether links to passages carry a signature, with which they open without a key."""
     previous_response_id: str | None = None
     tools: tuple[FunctionTool, ...] = ()
     tool_choice: ToolChoice = ToolChoice()

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.errors import Misconfigured
@@ -45,10 +55,19 @@ class EndpointSettings(BaseModel):
     timeout_s: float = Field(120.0, gt=0)
 
 
+class NameSettings(BaseModel):
+    """What a name in `model` stands for: an agent, and a chain of models in place of the agent's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    agent: str
+    models: tuple[str, ...] = ()
+
+
 def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -80,6 +99,9 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(120.0, gt=0)
     model_structured: Structured = "auto"
     model_accepts: Annotated[tuple[Accepts, ...], NoDecode] = ()
+
+    names: dict[Name, NameSettings] = Field(default_factory=dict)
+    """More names for `model`, so that a client whose model is fixed works. As JSON, or `[names]` in `models_file`."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -136,6 +158,10 @@ class Settings(BaseSettings):
         """How long the ledger keeps what it does not keep for ever."""
         kept = {"responses": self.response_retention_s, "instances": 86_400.0, "audit": self.audit_retention_s}
         return {what: kept.get(what, self.retention_s) for what in WHAT}
+
+    def named(self) -> Mapping[str, NameSettings]:
+        """The names of the settings and of the file; the settings win. Raises `Misconfigured`."""
+        return {**(read_names(self.models_file) if self.models_file else {}), **self.names}
 
     def endpoints(self) -> tuple[EndpointSettings, ...]:
         """The configured endpoints; none means that the offline model answers. Raises `Misconfigured`."""
@@ -198,6 +224,19 @@ def read_models_file(path: Path) -> tuple[EndpointSettings, ...]:
         if names.count(name) > 1:
             raise Misconfigured(f"{path} names the model {name!r} twice; a model has one endpoint")
     return found
+
+
+def read_names(path: Path) -> Mapping[str, NameSettings]:
+    """The table `[names]` of the file of endpoints, if it has one. Raises `Misconfigured`."""
+    try:
+        table = tomllib.loads(path.read_text()).get("names", {})
+        return TypeAdapter(dict[Name, NameSettings]).validate_python(table)
+    except OSError as error:
+        raise Misconfigured(f"CUELIGHT_MODELS_FILE {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise Misconfigured(f"{path} has a wrong [names] table: {_first_problem(error)}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path} is not a file of endpoints: {error}") from error
 
 
 def _first_problem(error: ValidationError) -> str:

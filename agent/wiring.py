@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
+from agent.adapters.ledger.access import PostgresAccess
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect as connect_ledger
@@ -46,7 +47,7 @@ from agent.inspection import Backlog, Overview
 from agent.ports import Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import SHIPPED, PromptBook
-from agent.settings import OFFLINE, Settings
+from agent.settings import OFFLINE, NameSettings, Settings
 
 if TYPE_CHECKING:
     from agent.adapters.model.book import ModelBook
@@ -65,6 +66,8 @@ class Cast:
     offline: bool
     accepts: Mapping[str, Sequence[str]]
     """What each model takes beside text."""
+    names: Mapping[str, NameSettings] = field(default_factory=dict)
+    """More names that a request may ask for, and what they stand for."""
 
     @property
     def default(self) -> str:
@@ -98,6 +101,7 @@ class Connected:
     letters: PostgresLetters
     jobs: PostgresJobs
     retention: PostgresRetention
+    access: PostgresAccess
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -153,8 +157,21 @@ def cast(settings: Settings) -> Cast:
             raise Misconfigured(f"CUELIGHT_AGENT names two agents called {bound.name!r}; a request could not choose")
     if not agents:
         raise Misconfigured("CUELIGHT_AGENT names no agent; leave it unset for the ones that ship")
+    names = settings.named()
+    _check_names(names, agents, models)
     accepts = {model.name: model.accepts for endpoint in endpoints for model in endpoint.models}
-    return Cast(agents, book, offline=not endpoints, accepts=accepts)
+    return Cast(agents, book, offline=not endpoints, accepts=accepts, names=names)
+
+
+def _check_names(names: Mapping[str, NameSettings], agents: Mapping[str, BoundAgent], models: Sequence[str]) -> None:
+    """Raises `Misconfigured` if a name means what there is not, or is an agent's own."""
+    for name, meant in names.items():
+        if name in agents:
+            raise Misconfigured(f"the name {name!r} is an agent's already; choose another for agent {meant.agent!r}")
+        if meant.agent not in agents:
+            raise Misconfigured(f"the name {name!r} means an agent {meant.agent!r}; there is {', '.join(agents)}")
+        if unknown := [model for model in meant.models if model not in models]:
+            raise Misconfigured(f"the name {name!r} means a model {unknown[0]!r}; there is {', '.join(models)}")
 
 
 def model_book(settings: Settings) -> ModelBook:
@@ -209,6 +226,7 @@ async def connected(
                 PostgresLetters(pool),
                 PostgresJobs(pool),
                 PostgresRetention(pool),
+                PostgresAccess(pool),
             )
             await ledger.drain()
     finally:

@@ -8,14 +8,16 @@ from typing import Any
 
 from agent.items import Reasoning
 from agent.request import Message, Request
+from api.access import Caller
 from api.door import AgentCard, Door
-from api.errors import invalid, not_found, shown
+from api.errors import invalid
 from api.fields.conversation import chars, check_conversation
 from api.fields.fitting import check_fit
 from api.fields.idle import refuse_others
 from api.fields.options import Options, read_options
 from api.fields.text import read_text
 from api.fields.tools import read_choice, read_tools
+from api.offers import Offer, choose
 from api.turns import read_turns
 
 _SUPPORTED = frozenset({"input", "tools", "tool_choice", "text", *Options.model_fields})
@@ -29,29 +31,21 @@ class Admitted:
     request: Request
 
 
-def admit(body: Any, door: Door) -> Admitted:
+def admit(body: Any, door: Door, caller: Caller) -> Admitted:
     """What the body of `POST /v1/responses` asks for.
 
-    Raises `ApiError`: 400 naming the field that is wrong or not supported, 404 if there is no such agent.
+    Raises `ApiError`: 400 naming the field that is wrong or not supported, 404 if the caller has no such agent.
     """
     if not isinstance(body, dict):
         raise invalid(None, "The body must be a JSON object")
     refuse_others(body, _SUPPORTED)
     options = read_options(body)
-    card = _agent(options.model, door)
+    offer = choose(options.model, door, caller.rules)
     turns = _turns(body)
     _limit_chars(turns, options.instructions, door.settings.max_input_chars)
-    request = _request(body, options, turns, card, door.base_url)
-    check_fit(request, card, door)
-    return Admitted(card, request)
-
-
-def _agent(name: str | None, door: Door) -> AgentCard:
-    wanted = door.default_agent if name is None else name
-    if wanted in door.agents:
-        return door.agents[wanted]
-    message = f"There is no model {shown(wanted)!r}; this service has: {', '.join(door.agents)}"
-    raise not_found(message, code="model_not_found", param="model")
+    request = _request(body, options, turns, offer, door.base_url)
+    check_fit(request, offer, door, caller.rules)
+    return Admitted(offer.card, request)
 
 
 def _turns(body: Mapping[str, Any]) -> list[Message]:
@@ -69,19 +63,22 @@ def _limit_chars(turns: Sequence[Message], instructions: str | None, most: int) 
 
 
 def _request(
-    body: Mapping[str, Any], options: Options, turns: Sequence[Message], card: AgentCard, base_url: str
+    body: Mapping[str, Any], options: Options, turns: Sequence[Message], offer: Offer, base_url: str
 ) -> Request:
     told = [options.instructions or "", *(turn.content for turn in turns if turn.role in ("system", "developer"))]
     wanted, tools = options.max_output_tokens, read_tools(body.get("tools"))
     return Request(
         messages=tuple(turns),
         instructions="\n\n".join(text for text in told if text) or None,
-        max_output_tokens=None if wanted is None else min(wanted, card.agent.budget.max_output_tokens),
+        max_output_tokens=None if wanted is None else min(wanted, offer.card.agent.budget.max_output_tokens),
         metadata=options.metadata or {},
         include=tuple(options.include or ()),
         store=options.store is not False,
         caller_instructions=options.instructions,
         base_url=base_url.rstrip("/"),
+        model=offer.name,
+        models=offer.models,
+        signed_links=True,
         tools=tools,
         tool_choice=read_choice(body.get("tool_choice"), tools),
         parallel_tool_calls=options.parallel_tool_calls is not False,

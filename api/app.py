@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
+from api.access import Gate
 from api.cancelling import Cancelling
 from api.door import Door
 from api.errors import handlers
 from api.health import Health
 from api.holding import Holding
+from api.keyring import Keyring
 from api.metrics import Metrics
 from api.middleware import EveryReply
 from api.models import Models
@@ -32,16 +34,17 @@ def create_app(door: Door) -> FastAPI:
     waiters = Waiters(door.doorbell, door.shelf, door.sleep)
     holding = Holding(door.callers, door.instance, door.sleep)
     cancelling = Cancelling(door)
+    keyring = Keyring(door.access, door.settings.ledger_timeout_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with holding.running(), cancelling.running(), waiters.running():
+        async with keyring.running(), holding.running(), cancelling.running(), waiters.running():
             yield
 
     return FastAPI(
         title="Cuelight",
-        routes=_routes(door, Responses(door, waiters, holding, cancelling)),
-        middleware=[Middleware(EveryReply)],
+        routes=_routes(door, keyring, Responses(door, waiters, holding, cancelling)),
+        middleware=[Middleware(EveryReply), Middleware(Gate, keyring=keyring)],
         exception_handlers=handlers(),
         lifespan=lifespan,
         redirect_slashes=False,
@@ -52,8 +55,8 @@ def create_app(door: Door) -> FastAPI:
     )
 
 
-def _routes(door: Door, responses: Responses) -> list[BaseRoute]:
-    models, passages, health = Models(door), Passages(door), Health(door)
+def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRoute]:
+    models, passages, health = Models(door), Passages(door, keyring), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),

@@ -26,22 +26,26 @@ class Cancelling:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def cancel(self, run: str, by: CancelledBy) -> Cancelled:
-        """End a run. Raises `Transient` if the ledger does not answer in time; it may be cancelled all the same."""
+    async def cancel(self, run: str, project: str, by: CancelledBy) -> Cancelled:
+        """End a run of this project.
+
+        Raises `Transient` if the ledger does not answer in time; the run may be cancelled all the same.
+        """
         door = self._door
-        done = await within(door.settings.ledger_timeout_s, door.cancels.cancel(run, door.project, by), door.sleep)
+        done = await within(door.settings.ledger_timeout_s, door.cancels.cancel(run, project, by), door.sleep)
         if done is Cancelled.DONE:
             log.info("run_cancelled", run=run, by=by)
             await self._ring(run)
         return done
 
-    def hung_up(self, run: str) -> None:
+    def hung_up(self, run: str, project: str) -> None:
         """Nobody waits for the run any more and nobody can read it later. Told in the background, until it is heard."""
-        task = asyncio.create_task(self._insist(run))
-        self._telling[run] = task
-        task.add_done_callback(lambda _: self._telling.pop(run, None))
+        told = (run, project)
+        task = asyncio.create_task(self._insist(*told))
+        self._telling[told] = task
+        task.add_done_callback(lambda _: self._telling.pop(told, None))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -51,17 +55,17 @@ class Cancelling:
         finally:
             left = dict(self._telling)
             await settle(left.values())
-            await asyncio.gather(*map(self._heard, left))
+            await asyncio.gather(*(self._heard(*told) for told in left))
 
-    async def _insist(self, run: str) -> None:
+    async def _insist(self, run: str, project: str) -> None:
         for _ in range(TIMES):
-            if await self._heard(run):
+            if await self._heard(run, project):
                 return
             await self._door.sleep(AGAIN_S)
 
-    async def _heard(self, run: str) -> bool:
+    async def _heard(self, run: str, project: str) -> bool:
         try:
-            return await self.cancel(run, "disconnect") is not Cancelled.UNKNOWN
+            return await self.cancel(run, project, "disconnect") is not Cancelled.UNKNOWN
         except Transient as error:
             log.warning("hang_up_untold", run=run, error=str(error))
             return False

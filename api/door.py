@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from agent.access import Access
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.inspection import Overview, Stall
 from agent.pauses import Pause
-from agent.ports import DEFAULT_PROJECT, Doorbell, NewRun, Pointer, Shelf
+from agent.ports import Doorbell, NewRun, Pointer, Shelf
 from agent.privacy import Privacy
 from agent.router import Router
-from agent.settings import Settings
+from agent.settings import NameSettings, Settings
 from api.ids import new_response_id
 from api.patience import Sleep
 
@@ -83,6 +84,7 @@ class Door:
     shelf: Shelf
     doorbell: Doorbell
     streams: Publisher
+    access: Access
     callers: Callers
     cancels: Cancels
     privacy: Privacy
@@ -92,9 +94,10 @@ class Door:
     base_url: str
     accepts: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What models take beside text, by their name: `image`, `file`, `file_url`."""
+    names: Mapping[str, NameSettings] = field(default_factory=dict)
+    """More names that a request may ask for, and what they stand for."""
     offline: bool = False
     """Whether answers come from the model that needs no endpoint."""
-    project: str = DEFAULT_PROJECT
     instance: str = "door"
     """The name of this process among all."""
     clock: Callable[[], float] = time.time

@@ -44,16 +44,16 @@ class Endings:
             first = self._publish(new.pointer) if run == new.id else _ring(bell)
             publishing = asyncio.create_task(first)
             try:
-                return await self._watch(run, bell, new.deadline_s + self._door.grace_s)
+                return await self._watch((run, new.project), bell, new.deadline_s + self._door.grace_s)
             finally:
                 await settle([publishing])
 
-    async def _watch(self, run: str, bell: asyncio.Event, patience_s: float) -> Ending:
+    async def _watch(self, run: tuple[str, str], bell: asyncio.Event, patience_s: float) -> Ending:
         timer, away = self._timer(patience_s), False
         try:
             while True:
                 over = await _rung(bell, timer)
-                view = await self._look(run)
+                view = await self._look(*run)
                 away = away or view is None
                 if view is not None and (view.status != "in_progress" or (over and not away)):
                     return Ending(view, late=view.status == "in_progress")
@@ -71,10 +71,10 @@ class Endings:
         except Exception as error:  # the run is safe in the ledger, and the relay publishes what nobody did
             log.warning("publish_failed", error=str(error), exc_info=not isinstance(error, Transient))
 
-    async def _look(self, run: str) -> RunView | None:
+    async def _look(self, run: str, project: str) -> RunView | None:
         """The run, or None while the ledger is away."""
         try:
-            view = await self._door.shelf.view(run, self._door.project)
+            view = await self._door.shelf.view(run, project)
         except Transient as error:
             log.warning("view_failed", error=str(error))  # the next look rings again
             return None

@@ -139,7 +139,7 @@ class Foreground:
         """
         self._holding.doubt(run, new.holder or "", new.fingerprint)
         if not new.store and new.once is None:  # nobody can read the answer, nor ask for it again
-            self._cancelling.hung_up(run)
+            self._cancelling.hung_up(run, new.project)
 
 
 class _Whole(Response):

@@ -12,19 +12,20 @@ from agent.events import AnswerAccepted
 from agent.items import FunctionCall, ImagePart, Part, ReasoningItem
 from agent.request import Message, Request
 from api.annotations import annotated
+from api.links import Links
 
 Kind = Literal["msg", "fc", "fco", "rs"]
 _ID = re.compile(r"(?:msg|fc|fco|rs)_([0-9a-zA-Z]{1,64})(?:_(?:in)?[0-9]{1,4}){0,2}")
 
 
-def output_items(run: str, request: Request, answer: AnswerAccepted) -> list[dict[str, Any]]:
+def output_items(run: str, request: Request, answer: AnswerAccepted, links: Links) -> list[dict[str, Any]]:
     """The items of an answer: summaries of thoughts, the message, calls of functions."""
     items: list[dict[str, Any]] = []
     if answer.reasoning:
         summary = [{"type": "summary_text", "text": text} for text in answer.reasoning]
         items.append({"type": "reasoning", "id": _id("rs", run), "summary": summary})
     if answer.text or not answer.calls:
-        items.append(_answer(run, request, answer))
+        items.append(_answer(run, request, answer, links))
     return [*items, *(_call(call, _id("fc", run, f"_{n}")) for n, call in enumerate(answer.calls))]
 
 
@@ -43,8 +44,9 @@ def _id(kind: Kind, run: str, place: str = "") -> str:
     return f"{kind}_{run.removeprefix('resp_')}{place}"
 
 
-def _answer(run: str, request: Request, answer: AnswerAccepted) -> dict[str, Any]:
-    part: dict[str, Any] = {"type": "output_text", "text": answer.text, "annotations": annotated(answer, request)}
+def _answer(run: str, request: Request, answer: AnswerAccepted, links: Links) -> dict[str, Any]:
+    notes = annotated(answer, request, links)
+    part: dict[str, Any] = {"type": "output_text", "text": answer.text, "annotations": notes}
     if answer.logprobs:
         part["logprobs"] = orjson.loads(answer.logprobs)
     return {

@@ -1,4 +1,4 @@
-"""`/v1/models`: the agents, as OpenAI's clients list models."""
+"""`/v1/models`: what the caller may ask for, as OpenAI's clients list models."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.door import AgentCard, Door
-from api.errors import json_reply, not_found, shown
+from api.access import caller_of
+from api.door import Door
+from api.errors import json_reply
+from api.offers import Offer, choose, offers
 
 
 class Models:
     """The calls on models. `created` is when this process began to serve them."""
 
     def __init__(self, door: Door) -> None:
-        self._agents = door.agents
+        self._door = door
         self._created = int(door.clock())
 
     async def list(self, request: Request) -> Response:
         """GET /v1/models"""
-        return json_reply({"object": "list", "data": [self._model(card) for card in self._agents.values()]})
+        there = offers(self._door, caller_of(request).rules)
+        return json_reply({"object": "list", "data": [self._model(offer) for offer in there.values()]})
 
     async def retrieve(self, request: Request) -> Response:
         """GET /v1/models/{id}"""
-        name = request.path_params["id"]
-        if name not in self._agents:
-            message = f"There is no model {shown(name)!r}; this service has: {', '.join(self._agents)}"
-            raise not_found(message, code="model_not_found", param="model")
-        return json_reply(self._model(self._agents[name]))
+        return json_reply(self._model(choose(request.path_params["id"], self._door, caller_of(request).rules)))
 
-    def _model(self, card: AgentCard) -> dict[str, Any]:
+    def _model(self, offer: Offer) -> dict[str, Any]:
         return {
-            "id": card.name,
+            "id": offer.name,
             "object": "model",
             "created": self._created,
             "owned_by": "cuelight",
-            "description": card.agent.description,
+            "description": offer.card.agent.description,
         }

@@ -13,10 +13,13 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from agent.ports import StoredPassage
-from api.annotations import is_web_address
+from agent.access import is_signed
+from agent.ports import DEFAULT_PROJECT, StoredPassage
+from api.access import known
 from api.door import Door
 from api.errors import ApiError, invalid, not_found, unknown
+from api.keyring import Keyring
+from api.links import is_web_address
 
 _ID = re.compile(r"[!-~]{1,200}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}")
@@ -53,9 +56,9 @@ PAGE_HEADERS = {
 class Passages:
     """The call of a reader who wants to see for himself."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, keyring: Keyring) -> None:
         self._shelf = door.shelf
-        self._project = door.project
+        self._keyring = keyring
 
     async def show(self, request: Request) -> Response:
         """GET /passages/{id}: `start` and `end` are code points of the passage, half-open, clamped to its ends."""
@@ -68,14 +71,27 @@ class Passages:
 
     async def _page(self, request: Request) -> Response:
         for name in request.query_params:
-            if name not in ("start", "end"):
+            if name not in ("start", "end", "project", "signature"):
                 raise unknown(name)
         start, end = (_number(request, name) for name in ("start", "end"))
         wanted = request.path_params["id"]
-        passage = await self._shelf.passage(wanted, self._project) if _ID.fullmatch(wanted) else None
+        project = await self._project(request, wanted)
+        passage = await self._shelf.passage(wanted, project) if project and _ID.fullmatch(wanted) else None
         if passage is None:
             raise not_found("There is no such passage", code="passage_not_found", param="id")
         return HTMLResponse(passage_page(passage, start, end), headers=PAGE_HEADERS)
+
+    async def _project(self, request: Request, passage: str) -> str | None:
+        """Whose passage may be shown: by the signature of the link, else by the key. None if the signature is wrong.
+
+        Raises `ApiError` 401 without either, once there are keys.
+        """
+        signature = request.query_params.get("signature")
+        if signature is None:
+            return (await known(self._keyring, request.headers)).project
+        name = request.query_params.get("project", DEFAULT_PROJECT)
+        owner = await self._keyring.project(name)
+        return name if is_signed(owner.link_secret if owner else b"", name, passage, signature) else None
 
 
 def passage_page(passage: StoredPassage, start: int | None, end: int | None) -> str:

@@ -18,6 +18,7 @@ from agent.request import Request
 from api.echo import echo
 from api.fields.options import RESERVED
 from api.items import output_items
+from api.links import links_of
 from api.trace import trace_id
 
 _ENDINGS = index(ENDINGS)
@@ -39,10 +40,12 @@ def project(view: RunView) -> dict[str, Any]:
         "completed_at": _unix(view.ended_at) if view.ended_at and view.status == "completed" else None,
         "status": view.status,
         "incomplete_details": _incomplete(ending),
-        "model": view.agent,
+        "model": request.model or view.agent,
         "previous_response_id": request.previous_response_id,
         "instructions": request.caller_instructions,
-        "output": output_items(view.id, request, ending) if isinstance(ending, AnswerAccepted) else [],
+        "output": output_items(view.id, request, ending, links_of(view, request))
+        if isinstance(ending, AnswerAccepted)
+        else [],
         "error": _error(ending) if isinstance(ending, RunFailed) else None,
         **echo(request),
         "usage": _usage(view) if ending is not None else None,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from agent.errors import KeyTaken
 from agent.ports import OnceKey
+from api.access import caller_of
 from api.errors import ApiError, invalid
 
 KEY_HEADER = "Idempotency-Key"
@@ -30,9 +31,12 @@ def once_key(request: Request, body: Any, lives_s: float) -> OnceKey | None:
 
 
 def fingerprint(request: Request, body: Any) -> bytes:
-    """What a request without a key is known by: who asks, and for what."""
-    caller = request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
-    return sha256(sha256(caller).digest() + canonical(body)).digest()
+    """What a request without an idempotency key is known by: who asks, and for what.
+
+    Where no API key is needed, clients are told apart by whatever they send as one.
+    """
+    caller = caller_of(request).key or request.headers.get("authorization", "")
+    return sha256(sha256(caller.encode("utf-8", "surrogateescape")).digest() + canonical(body)).digest()
 
 
 def is_retry(request: Request) -> bool:

@@ -14,6 +14,7 @@ from agent.envelope import seal
 from agent.events import RequestReceived
 from agent.ports import NewRun, RunStatus, RunView
 from agent.request import Request as AskedRequest
+from api.access import caller_of
 from api.admission import Admitted, admit
 from api.body import read_json
 from api.cancelling import Cancelling
@@ -46,7 +47,7 @@ class Responses:
         for name in request.query_params:
             raise unknown(name)
         body = await read_json(request, self._door.settings.max_body_bytes)
-        new = self._new(request, body, admit(body, self._door))
+        new = self._new(request, body, admit(body, self._door, caller_of(request)))
         with structlog.contextvars.bound_contextvars(run=new.id):
             return await self._foreground.answer(new, request.receive, retry=is_retry(request))
 
@@ -65,7 +66,7 @@ class Responses:
             raise unknown(name)
         view = await self._stored(request, "in_progress", "cancelled")
         if view.status == "in_progress":
-            await self._cancelling.cancel(view.id, "client")
+            await self._cancelling.cancel(view.id, view.project, "client")
             view = await self._stored(request, "cancelled")
         if view.status != "cancelled":
             raise ended(view)
@@ -77,25 +78,25 @@ class Responses:
             raise unknown(name)
         view = await self._stored(request, "in_progress", "cancelled")
         if view.status == "in_progress":
-            await self._cancelling.cancel(view.id, "client")
+            await self._cancelling.cancel(view.id, view.project, "client")
         door = self._door
-        await within(door.settings.ledger_timeout_s, door.privacy.forget(view.id, door.project), door.sleep)
+        await within(door.settings.ledger_timeout_s, door.privacy.forget(view.id, view.project), door.sleep)
         return json_reply({"id": view.id, "object": "response", "deleted": True})
 
     async def _stored(self, request: Request, *unstored: RunStatus) -> RunView:
         """The response that a path names; one that is not to be stored can be seen in these statuses only."""
         run = request.path_params["id"]
-        view = await self._door.shelf.view(run, self._door.project) if _ID.fullmatch(run) else None
+        view = await self._door.shelf.view(run, caller_of(request).project) if _ID.fullmatch(run) else None
         if view is None or view.deleted or (not view.store and view.status not in unstored):
             raise no_response()
         return view
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
-        door, trace = self._door, traceparent_of(request)
-        new = new_run(door.new_id(), admitted.card, admitted.request, door.project, trace)
+        caller, trace = caller_of(request), traceparent_of(request)
+        new = new_run(self._door.new_id(), admitted.card, admitted.request, caller.project, trace)
         once = once_key(request, body, self._kept_s(new))
         mark = None if once else fingerprint(request, body)
-        return replace(new, once=once, fingerprint=mark, holder=self._holding.connection())
+        return replace(new, once=once, fingerprint=mark, holder=self._holding.connection(), key=caller.key)
 
     def _kept_s(self, new: NewRun) -> float:
         """How long the answer of a run can be asked for with its key."""

@@ -19,7 +19,10 @@ def configure(settings: Settings, role: str) -> None:
     """
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        # The usual format of exceptions shows local variables, and those may hold a key or a document.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(

@@ -19,6 +19,7 @@ from agent.request import Request
 from agent.router import Route, Router
 from agent.run import Run
 from agent.settings import Settings
+from agent.testing.access import MemoryAccess
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.memory import MemoryLedger
@@ -56,6 +57,7 @@ class Stage(MemoryStreams):
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.privacy = MemoryPrivacy(self.ledger)
+        self.access = MemoryAccess(self.ledger)
         self.settle = settle
         cards = {name: card(name) for name in ("documents", "chat")}
         settings = Settings(max_body_bytes=20_000, max_input_chars=5_000)
@@ -64,6 +66,7 @@ class Stage(MemoryStreams):
             shelf=self.ledger,
             doorbell=self,
             streams=self,
+            access=self.access,
             callers=self.callers,
             cancels=MemoryCancels(self.ledger),
             privacy=self.privacy,

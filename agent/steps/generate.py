@@ -45,7 +45,7 @@ class Drafting:
         Raises what the last one raised; but `Transient` if any of them might answer later, so that it is asked again.
         """
         failed: Transient | Permanent = Permanent("no model is configured", kind="rejected")
-        for model in self.models:
+        for model in run.request.models or self.models:
             try:
                 return await ask(self._call(model, prompt, run, messages))
             except Transient as error:

@@ -1,5 +1,6 @@
 """For whoever writes steps and agents: everything a test needs to run them without an engine and without waiting."""
 
+from agent.testing.access import MemoryAccess
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
@@ -24,6 +25,7 @@ __all__ = [
     "Handle",
     "HeldClock",
     "KeyRow",
+    "MemoryAccess",
     "MemoryCallers",
     "MemoryCancels",
     "MemoryConversations",

@@ -14,11 +14,23 @@ from typing import assert_never, cast
 
 import orjson
 
+from agent.access import Project, hashed
 from agent.envelope import Envelope, Key, Sealed, scrub, seal
 from agent.errors import Gone, KeyTaken, Refused, Transient
 from agent.events import RunCancelled
 from agent.outcome import Advance, Bury, Outcome, Postpone, failure_of
-from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunStatus, RunView, StoredPassage, Unreadable
+from agent.ports import (
+    DEFAULT_PROJECT,
+    Begun,
+    Call,
+    Delivery,
+    NewRun,
+    Pointer,
+    RunStatus,
+    RunView,
+    StoredPassage,
+    Unreadable,
+)
 from agent.testing import bills
 from agent.testing.clock import HeldClock
 from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
@@ -43,6 +55,7 @@ class MemoryLedger:
         self.keys: dict[tuple[str, str], KeyRow] = {}
         self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
+        self.projects = {DEFAULT_PROJECT: Project(DEFAULT_PROJECT, "Default", link_secret=hashed(DEFAULT_PROJECT))}
         self._numbers = count(1)
 
     async def open(self, new: NewRun, /) -> str:
@@ -158,7 +171,10 @@ class MemoryLedger:
         """As `Shelf.view`; the totals are there once the run ended."""
         await self._turn()
         row = self.runs.get(run)
-        return None if row is None or row.new.project != project else row.view(row.generation)
+        if row is None or row.new.project != project:
+            return None
+        owner = self.projects.get(project)
+        return replace(row.view(row.generation), link_secret=owner.link_secret if owner else b"")
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         """As `Shelf.ended`."""

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from agent.access import Project
 from agent.items import FilePart, ImagePart, Part
 from agent.request import Request
 from api.body import join
-from api.door import AgentCard, Door
+from api.door import Door
 from api.errors import ApiError, invalid
+from api.offers import Offer, offers
 
 
-def check_fit(request: Request, card: AgentCard, door: Door) -> None:
+def check_fit(request: Request, offer: Offer, door: Door, rules: Project) -> None:
     """Raises `ApiError` 400 naming the field, and what takes it instead."""
-    if card.agent.output is not None:
-        _refuse_forms(request, card, door)
+    if offer.card.agent.output is not None:
+        _refuse_forms(request, offer, offers(door, rules).values())
     for place, message in enumerate(request.messages):
         for part in message.parts:
-            _check_part(part, join("input", place), card, door)
+            _check_part(part, join("input", place), offer, door)
 
 
-def _refuse_forms(request: Request, card: AgentCard, door: Door) -> None:
+def _refuse_forms(request: Request, offer: Offer, there: Iterable[Offer]) -> None:
     """An agent whose answer has a form of its own cannot give it another one."""
     if request.tools:
-        raise _no("tools", "calls no functions of its clients", card, door)
+        raise _no("tools", "calls no functions of its clients", offer, there)
     if request.top_logprobs:
-        raise _no("top_logprobs", "has no probabilities to tell", card, door)
+        raise _no("top_logprobs", "has no probabilities to tell", offer, there)
     if "message.output_text.logprobs" in request.include:
-        raise _no("include", "has no probabilities to tell", card, door)
+        raise _no("include", "has no probabilities to tell", offer, there)
 
 
-def _no(param: str, why: str, card: AgentCard, door: Door) -> ApiError:
-    others = [name for name, other in door.agents.items() if other.agent.output is None]
+def _no(param: str, why: str, offer: Offer, there: Iterable[Offer]) -> ApiError:
+    others = [other.name for other in there if other.card.agent.output is None]
     instead = f"; {' and '.join(map(repr, others))} can" if others else ""
-    message = f"{param}: the model {card.name!r} {why}, because its answer has a form of its own{instead}"
+    message = f"{param}: the model {offer.name!r} {why}, because its answer has a form of its own{instead}"
     return ApiError(400, message, code="unsupported_parameter", param=param)
 
 
-def _check_part(part: Part, path: str, card: AgentCard, door: Door) -> None:
+def _check_part(part: Part, path: str, offer: Offer, door: Door) -> None:
     wanted = _needs(part)
-    if wanted is None or any(wanted in door.accepts.get(model, ()) for model in card.models):
+    if wanted is None or any(wanted in door.accepts.get(model, ()) for model in offer.chain):
         return
-    models = ", ".join(map(repr, card.models))
+    models = ", ".join(map(repr, offer.chain))
     what = {"image": "images", "file": "files", "file_url": "addresses of files"}[wanted]
-    raise invalid(path, f"the model {card.name!r} takes no {what}: it asks {models}, and none of them does")
+    raise invalid(path, f"the model {offer.name!r} takes no {what}: it asks {models}, and none of them does")
 
 
 def _needs(part: Part) -> str | None:

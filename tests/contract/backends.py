@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from agent.access import Access
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.envelope import Envelope
@@ -23,6 +24,7 @@ from agent.testing import (
     AuditRow,
     CallRow,
     DeadLetter,
+    MemoryAccess,
     MemoryCallers,
     MemoryCancels,
     MemoryConversations,
@@ -69,6 +71,8 @@ class Store(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def pauses(self) -> Pauses: ...
+    @property
+    def access(self) -> Access: ...
     @property
     def callers(self) -> Callers: ...
     @property
@@ -129,6 +133,7 @@ class MemoryStore:
         self.letters = MemoryLetters(self.ledger)
         self.jobs = MemoryJobs(self.ledger, self.letters)
         self.pauses = MemoryPauses(self.ledger)
+        self.access = MemoryAccess(self.ledger)
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.cancels = MemoryCancels(self.ledger)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.access import PostgresAccess
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
@@ -32,6 +33,8 @@ from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
 
 AGEING = (
+    "update api_keys set expires_at = expires_at - make_interval(secs => $1), "
+    "revoked_at = revoked_at - make_interval(secs => $1)",
     "update idempotency_keys set expires_at = expires_at - make_interval(secs => $1)",
     "update instances set seen_at = seen_at - make_interval(secs => $1)",
     "update runs set created_at = created_at - make_interval(secs => $1)",
@@ -63,6 +66,7 @@ class RealStore:
         self.letters = PostgresLetters(pool)
         self.jobs = PostgresJobs(pool)
         self.pauses = PostgresPauses(pool)
+        self.access = PostgresAccess(pool)
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
         self.privacy = PostgresPrivacy(pool)

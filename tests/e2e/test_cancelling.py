@@ -147,7 +147,7 @@ async def test_a_hang_up_is_told_until_the_ledger_is_back() -> None:
     async with cancelling.running():
         await stage.ledger.open(new_run())
         stage.ledger.reachable = False
-        cancelling.hung_up("resp_1")
+        cancelling.hung_up("resp_1", "default")
         for _ in range(20):
             await asyncio.sleep(0)
         assert stage.ledger.runs["resp_1"].status == "in_progress"
@@ -162,5 +162,5 @@ async def test_a_door_that_closes_tells_of_hang_ups_first() -> None:
     cancelling = Cancelling(stage.door)
     async with cancelling.running():
         await stage.ledger.open(new_run())
-        cancelling.hung_up("resp_1")
+        cancelling.hung_up("resp_1", "default")
     assert stage.ledger.runs["resp_1"].cancelled_by == "disconnect"

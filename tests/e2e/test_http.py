@@ -15,14 +15,17 @@ import pytest
 from openai.types.responses import Response as OpenAIResponse
 from starlette.routing import Route
 
+from agent.access import hashed, sign
 from agent.errors import Refused, Transient
 from agent.events import Citation
 from agent.outcome import failure_of
 from agent.ports import NewRun, Pointer, StoredPassage
 from agent.testing.memory import MemoryLedger
+from api.access import Gate
 from api.app import Door, create_app
 from api.cancelling import Cancelling
 from api.holding import Holding
+from api.keyring import Keyring
 from api.middleware import EveryReply
 from api.responses import Responses
 from api.waiting import Waiters
@@ -76,7 +79,8 @@ async def test_a_question_comes_back_as_a_completed_response() -> None:
     assert body["status"] == "completed"
     assert body["output"][0]["content"][0]["text"] == "Two years."
     note = body["output"][0]["content"][0]["annotations"][0]
-    assert note["url"] == "http://door.test/passages/psg_1?start=4&end=13"
+    signature = sign(hashed("default"), "default", "psg_1")
+    assert note["url"] == f"http://door.test/passages/psg_1?start=4&end=13&project=default&signature={signature}"
 
 
 async def test_the_real_openai_client_reads_the_answer() -> None:
@@ -219,7 +223,7 @@ async def test_a_client_that_hangs_up_leaves_no_waiter_behind_and_the_run_goes_o
     gone = asyncio.Event()
     door = replace(stage.door, streams=Leaving())
     create = Responses(door, waiters, Holding(stage.callers, "here"), Cancelling(door)).create
-    app = EveryReply(Route("/v1/responses", create, methods=["POST"]).app)
+    app = EveryReply(Gate(Route("/v1/responses", create, methods=["POST"]).app, Keyring(stage.access)))
     body = iter([{"type": "http.request", "body": orjson.dumps(QUESTION), "more_body": False}])
     sent: list[Any] = []
 

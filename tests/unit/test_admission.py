@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.access import Project
 from agent.request import Request
 from agent.settings import Settings
+from api.access import Caller
 from api.admission import admit
 from api.body import MAX_DEPTH, refuse_unstorable
 from api.errors import ApiError
@@ -19,16 +21,17 @@ from api.ids import new_response_id, uuid7_hex
 from tests.stage import Stage
 
 DOOR = Stage().door
+CALLER = Caller(Project("default"))
 HELLO: dict[str, Any] = {"input": "Hello?"}
 
 
 def admitted(**body: Any) -> Request:
-    return admit({**HELLO, **body}, DOOR).request
+    return admit({**HELLO, **body}, DOOR, CALLER).request
 
 
 def refused(body: Any) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        admit(body, DOOR)
+        admit(body, DOOR, CALLER)
     return caught.value
 
 
@@ -212,8 +215,8 @@ def test_an_unknown_agent_is_a_404_that_lists_what_there_is() -> None:
 
 
 def test_the_agent_is_the_one_asked_for_or_the_default() -> None:
-    assert admit({**HELLO, "model": "chat"}, DOOR).card.name == "chat"
-    assert admit(HELLO, DOOR).card.name == "documents"
+    assert admit({**HELLO, "model": "chat"}, DOOR, CALLER).card.name == "chat"
+    assert admit(HELLO, DOOR, CALLER).card.name == "documents"
 
 
 # ------------------------------------------------------------------------------------------------ the others
@@ -299,7 +302,7 @@ ITEMS = st.lists(
 @given(st.dictionaries(FIELDS | st.text(max_size=5), JSON, max_size=4), JSON | ITEMS)
 def test_any_json_is_admitted_with_a_question_or_refused_with_a_reason(body: dict[str, Any], said: Any) -> None:
     try:
-        request = admit({**body, "input": said}, DOOR).request
+        request = admit({**body, "input": said}, DOOR, CALLER).request
     except ApiError as error:
         assert error.status in (400, 404)
         assert error.message
@@ -311,7 +314,7 @@ def test_any_json_is_admitted_with_a_question_or_refused_with_a_reason(body: dic
 def test_the_limit_of_characters_is_a_setting() -> None:
     door = replace(DOOR, settings=Settings(max_input_chars=3))
     with pytest.raises(ApiError, match="no more than 3"):
-        admit(HELLO, door)
+        admit(HELLO, door, CALLER)
 
 
 # ------------------------------------------------------------------------------------------------ ids

@@ -135,7 +135,7 @@ class PostgresLedger:
 
 SAME_NAMES = (
     *("id", "generation", "agent", "agent_version", "request", "status", "created_at", "deadline", "store", "trace"),
-    *("ended_at", "cost_usd", "calls", "attempts", "deleted"),
+    *("ended_at", "cost_usd", "calls", "attempts", "deleted", "link_secret"),
 )
 
 

@@ -1,6 +1,8 @@
 -- view: a run of a project as the door shows it.
 -- $1 run, $2 project
-select id, project_id, generation, agent, agent_version, request, store, status, ending_type, ending_version, ending,
-       input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, calls, attempts, trace, created_at,
-       deadline, ended_at, purged_at is not null or purge_asked_at is not null as deleted
-from runs where id = $1 and project_id = $2
+select r.id, r.project_id, r.generation, r.agent, r.agent_version, r.request, r.store, r.status, r.ending_type,
+       r.ending_version, r.ending, r.input_tokens, r.cached_tokens, r.output_tokens, r.reasoning_tokens, r.cost_usd,
+       r.calls, r.attempts, r.trace, r.created_at, r.deadline, r.ended_at, p.link_secret,
+       r.purged_at is not null or r.purge_asked_at is not null as deleted
+from runs r join projects p on p.id = r.project_id
+where r.id = $1 and r.project_id = $2
