@@ -16,6 +16,7 @@ from api.door import Door
 from api.errors import handlers
 from api.health import Health
 from api.holding import Holding
+from api.input_items import InputItems
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.middleware import EveryReply
@@ -62,6 +63,7 @@ def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRout
         Route("/v1/responses/{id}", responses.retrieve),
         Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
+        Route("/v1/responses/{id}/input_items", InputItems(door).list),
         Route("/v1/models", models.list),
         Route("/v1/models/{id}", models.retrieve),
         Route("/passages/{id}", passages.show),

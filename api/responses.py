@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,23 +11,23 @@ from starlette.responses import Response
 
 from agent.envelope import seal
 from agent.events import RequestReceived
-from agent.ports import NewRun, RunStatus, RunView
+from agent.ports import NewRun, RunView
 from agent.request import Request as AskedRequest
 from api.access import caller_of
 from api.admission import Admitted, admit
 from api.body import read_json
 from api.cancelling import Cancelling
 from api.door import AgentCard, Door
-from api.errors import ApiError, json_reply, no_response, unknown, unsupported
+from api.errors import ApiError, json_reply, unknown, unsupported
 from api.foreground import Foreground
 from api.holding import Holding
 from api.patience import within
 from api.projection import project
 from api.repeats import fingerprint, is_retry, once_key
+from api.stored import stored
 from api.trace import traceparent_of
 from api.waiting import Waiters
 
-_ID = re.compile(r"resp_[0-9a-zA-Z]{1,64}")
 _IDLE_QUERY = {"stream": "false", "include_obfuscation": "false", "starting_after": "", "include": "", "include[]": ""}
 """Parameters of the API's GET that are not supported yet, with the value that asks for nothing."""
 
@@ -58,16 +57,16 @@ class Responses:
                 raise unknown(name)
             if value != _IDLE_QUERY[name]:
                 raise unsupported(name, f"the query parameter {name!r}")
-        return json_reply(project(await self._stored(request, "in_progress")))
+        return json_reply(project(await stored(self._door, request, "in_progress")))
 
     async def cancel(self, request: Request) -> Response:
         """POST /v1/responses/{id}/cancel: the response, cancelled; 409 if it ended in another way before."""
         for name in request.query_params:
             raise unknown(name)
-        view = await self._stored(request, "in_progress", "cancelled")
+        view = await stored(self._door, request, "in_progress", "cancelled")
         if view.status == "in_progress":
             await self._cancelling.cancel(view.id, view.project, "client")
-            view = await self._stored(request, "cancelled")
+            view = await stored(self._door, request, "cancelled")
         if view.status != "cancelled":
             raise ended(view)
         return json_reply(project(view))
@@ -76,20 +75,12 @@ class Responses:
         """DELETE /v1/responses/{id}: nobody can read it from now on; a run that is under way is cancelled first."""
         for name in request.query_params:
             raise unknown(name)
-        view = await self._stored(request, "in_progress", "cancelled")
+        view = await stored(self._door, request, "in_progress", "cancelled")
         if view.status == "in_progress":
             await self._cancelling.cancel(view.id, view.project, "client")
         door = self._door
         await within(door.settings.ledger_timeout_s, door.privacy.forget(view.id, view.project), door.sleep)
         return json_reply({"id": view.id, "object": "response", "deleted": True})
-
-    async def _stored(self, request: Request, *unstored: RunStatus) -> RunView:
-        """The response that a path names; one that is not to be stored can be seen in these statuses only."""
-        run = request.path_params["id"]
-        view = await self._door.shelf.view(run, caller_of(request).project) if _ID.fullmatch(run) else None
-        if view is None or view.deleted or (not view.store and view.status not in unstored):
-            raise no_response()
-        return view
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
         caller, trace = caller_of(request), traceparent_of(request)
