@@ -70,6 +70,10 @@ class TextPart(BaseModel):
     type: Literal["input_text"] = "input_text"
     text: str
 
+    @property
+    def needs(self) -> None:
+        """Every model takes text."""
+
 
 class ImagePart(BaseModel):
     """An image: an address on the web, or a `data:` URL. It is handed on as it is and never fetched by us."""
@@ -78,6 +82,11 @@ class ImagePart(BaseModel):
     type: Literal["input_image"] = "input_image"
     image_url: str
     detail: Literal["low", "high", "auto", "original"] | None = None
+
+    @property
+    def needs(self) -> Literal["image"]:
+        """What a model must take."""
+        return "image"
 
 
 class FilePart(BaseModel):
@@ -88,6 +97,11 @@ class FilePart(BaseModel):
     filename: str | None = None
     file_data: str | None = None
     file_url: str | None = None
+
+    @property
+    def needs(self) -> Literal["file", "file_url"]:
+        """What a model must take."""
+        return "file" if self.file_data is not None else "file_url"
 
 
 Part = TextPart | ImagePart | FilePart

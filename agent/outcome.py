@@ -128,6 +128,7 @@ MESSAGES = {
     "budget": ("server_error", "The run used up the money or the tokens that its agent may spend on one answer."),
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
+    "invalid_conversation": ("invalid_prompt", "The conversation has a call or a result without its counterpart."),
     "unstorable": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),
 }
 """By failure class: the code of the Responses API's closed list, and words for the client without any model text."""

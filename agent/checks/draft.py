@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from agent.events import Passage
+from agent.items import FunctionCall
 from agent.request import Request
 
 
@@ -31,6 +32,8 @@ class Draft:
     no_answer: bool = False
     value: BaseModel | None = None
     """The parsed output, where the agent has an output type."""
+    calls: tuple[FunctionCall, ...] = ()
+    """The calls of the client's functions, which have passed their own checks."""
 
 
 Check = Callable[[Draft], Iterable[str]]

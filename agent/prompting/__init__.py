@@ -1,6 +1,7 @@
 """Prompts: files with a version, rendered so that data stays data and never becomes a role or an instruction."""
 
 from agent.prompting.book import SHIPPED, PromptBook
+from agent.prompting.conversation import turns, unpaired
 from agent.prompting.fence import Fence, Fenced
 from agent.prompting.messages import check_supplied, opening, repairing, shortened
 from agent.prompting.prompt import Params, Prompt
@@ -16,4 +17,6 @@ __all__ = [
     "opening",
     "repairing",
     "shortened",
+    "turns",
+    "unpaired",
 ]

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+
+import orjson
 
 from agent.errors import Misconfigured
 from agent.events import Passage, Problem
-from agent.items import TextPart
+from agent.items import FunctionCall, TextPart
 from agent.prompting.conversation import turns
 from agent.prompting.fence import Fence
 from agent.prompting.prompt import Prompt
 from agent.request import Message, Request, split
 
 SUPPLIED: Mapping[str, frozenset[str]] = {
-    "system": frozenset({"instructions"}),
+    "system": frozenset({"instructions", "tools"}),
     "user": frozenset({"question", "passages"}),
     "repair": frozenset({"problems"}),
 }
-"""The roles that the shipped steps render, and what each is given: blocks of data, tuples of them, or None."""
+"""The roles that the shipped steps render, and what each is given: blocks of data, tuples of them, or None.
+
+`tools` is whether there are functions that can be called, or results of such.
+"""
 
 MOST_PROBLEMS = 8
 MOST_PROBLEM_CHARS = 300
 MOST_DRAFT_CHARS = 4_000
+MOST_SHOWN_CALLS = 8
+NOT_MADE = "This call was not made."
+CALLABLE = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""Names that an endpoint takes back; it would refuse the whole conversation for another one."""
 
 
 def check_supplied(prompt: Prompt) -> None:
@@ -50,7 +60,8 @@ def opening(
     instructions = Fence.of(wishes).around("instructions", wishes) if wishes else None
     before, asked, since = split(turns(request.messages if conversation is None else conversation))
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
-    system = Message(role="system", content=prompt.render("system", instructions=instructions))
+    tools = bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
+    system = Message(role="system", content=prompt.render("system", instructions=instructions, tools=tools))
     return (system, *before, *question, *since)
 
 
@@ -65,19 +76,36 @@ def _asked(prompt: Prompt, asked: Message, passages: Sequence[Passage], fence: F
 
 
 def repairing(
-    opened: tuple[Message, ...], prompt: Prompt, draft: str, problems: Sequence[Problem], fence: Fence
+    opened: tuple[Message, ...],
+    prompt: Prompt,
+    draft: str,
+    problems: Sequence[Problem],
+    fence: Fence,
+    calls: Sequence[FunctionCall] = (),
 ) -> tuple[Message, ...]:
     """`opened` as it was, the rejected draft (up to 4,000 characters), and one fenced turn with its problems.
 
     Only the newest draft is shown: older ones would cost more with every repair and anchor the model to its mistakes.
+    Its calls are shown as calls that were not made.
     """
     listed = "\n".join(f"- {problem.message}" for problem in shortened(problems))
     feedback = prompt.render("repair", problems=fence.around("problems", listed))
+    shown = tuple(_shown_again(call) for call in calls[:MOST_SHOWN_CALLS] if CALLABLE.fullmatch(call.name))
     return (
         *opened,
-        Message(role="assistant", content=_cut(draft, MOST_DRAFT_CHARS)),
+        Message(role="assistant", content=_cut(draft, MOST_DRAFT_CHARS), tool_calls=shown),
+        *(Message(role="tool", content=NOT_MADE, tool_call_id=call.call_id) for call in shown),
         Message(role="user", content=feedback),
     )
+
+
+def _shown_again(call: FunctionCall) -> FunctionCall:
+    """A rejected call as endpoints take it back: they read its arguments as JSON."""
+    try:
+        orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        return call.model_copy(update={"arguments": "{}"})
+    return call if len(call.arguments) <= MOST_DRAFT_CHARS else call.model_copy(update={"arguments": "{}"})
 
 
 def shortened(problems: Sequence[Problem], most: int = MOST_PROBLEMS) -> tuple[Problem, ...]:

@@ -35,7 +35,7 @@ def grounded_routes(parts: Parts) -> list[Route[Any]]:
     """Answers a question from the passages of a collection."""
     return [
         Route("retrieve", RequestReceived, Retrieve.of(parts), (PassagesFound,)),
-        Route("generate", PassagesFound,   Generate.of(parts), (AnswerDrafted,)),
+        Route("generate", PassagesFound,   Generate.of(parts), (AnswerDrafted, RunFailed)),
         Route("validate", AnswerDrafted,   Validate.of(parts), (AnswerAccepted, DraftRejected, RunFailed)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
     ]
@@ -44,7 +44,7 @@ def grounded_routes(parts: Parts) -> list[Route[Any]]:
 def plain_routes(parts: Parts) -> list[Route[Any]]:
     """Replies from the conversation alone."""
     return [
-        Route("generate", RequestReceived, Generate.of(parts), (AnswerDrafted,)),
+        Route("generate", RequestReceived, Generate.of(parts), (AnswerDrafted, RunFailed)),
         Route("validate", AnswerDrafted,   Validate.of(parts), (AnswerAccepted, DraftRejected, RunFailed)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
     ]

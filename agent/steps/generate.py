@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from agent.effects import Ask, CallModel, ModelAnswer
 from agent.errors import Permanent, Transient, Unfamiliar
-from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived
-from agent.prompting import Fence, Prompt, PromptBook, opening
-from agent.request import Message
+from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed
+from agent.prompting import Fence, Prompt, PromptBook, opening, unpaired
+from agent.request import Message, question_of
 from agent.run import Run
 from agent.steps.parts import Parts
 
@@ -37,7 +37,7 @@ class Drafting:
 
     def opening(self, prompt: Prompt, run: Run) -> tuple[Message, ...]:
         """The messages of the first call. A repair begins with the same ones, byte for byte."""
-        return opening(prompt, run.request, passages_of(run), fence_of(run))
+        return opening(prompt, run.request, passages_of(run), fence_of(run), conversation_of(run))
 
     async def draft(self, prompt: Prompt, run: Run, ask: Ask, messages: tuple[Message, ...]) -> ModelAnswer:
         """The answer of the first model that gives one.
@@ -64,7 +64,11 @@ class Drafting:
             max_output_tokens=min(limit for limit in limits if limit is not None),
             temperature=params.temperature if request.temperature is None else request.temperature,
             output_schema=self.output_schema,
-            question=request.question,
+            tools=request.tools,
+            tool_choice=request.tool_choice,
+            parallel_tool_calls=request.parallel_tool_calls,
+            wishes=request.wishes,
+            question=question_of(conversation_of(run)),
             passages=passages_of(run),
         )
 
@@ -80,6 +84,8 @@ class Generate:
         return cls(Drafting.of(parts))
 
     async def __call__(self, event: PassagesFound | RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+        if missing := unpaired(conversation_of(run)):
+            return [incoherent(missing[1])]
         prompt = self.drafting.prompt_of(run)
         messages = self.drafting.opening(prompt, run)
         answer = await self.drafting.draft(prompt, run, ask, messages)
@@ -98,7 +104,21 @@ def drafted(answer: ModelAnswer, prompt: Prompt, repairs: int) -> AnswerDrafted:
         usage=answer.usage,
         cost_usd=answer.cost_usd,
         repairs=repairs,
+        calls=answer.calls,
+        reasoning=answer.reasoning,
+        logprobs=answer.logprobs,
     )
+
+
+def incoherent(call_id: str) -> RunFailed:
+    """The ending of a conversation that no endpoint takes: it shows only together with the turns before it."""
+    message = f"The conversation has a call or a result without its counterpart: call_id {call_id[:64]!r}."
+    return RunFailed(code="invalid_conversation", message=message)
+
+
+def conversation_of(run: Run) -> tuple[Message, ...]:
+    """Every item that the reply is to go on from, oldest first."""
+    return run.request.messages
 
 
 def passages_of(run: Run) -> tuple[Passage, ...]:

@@ -29,7 +29,8 @@ class Repair:
             return [no_valid_answer(event)]
         prompt = self.drafting.prompt_of(run)
         opened = self.drafting.opening(prompt, run)
-        messages = repairing(opened, prompt, run.last(AnswerDrafted).draft, event.problems, fence_of(run))
+        draft = run.last(AnswerDrafted)
+        messages = repairing(opened, prompt, draft.draft, event.problems, fence_of(run), draft.calls)
         answer = await self.drafting.draft(prompt, run, ask, messages)
         return [drafted(answer, prompt, repairs=event.repairs + 1)]
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from agent.checks import CitedAnswer, cite, parse
+from agent.checks.calling import MOST_CALLS, argument_problems, judge_calls
 from agent.checks.draft import Check, Draft
 from agent.effects import Ask
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Problem, RunFailed
+from agent.items import ToolChoice
 from agent.prompting import shortened
+from agent.request import Request
 from agent.run import Run
 from agent.steps.generate import passages_of
 from agent.steps.parts import Parts
@@ -36,17 +39,28 @@ class Validate:
     async def __call__(self, event: AnswerDrafted, run: Run, ask: Ask, /) -> Sequence[Event]:
         if event.finish_reason in ("refusal", "content_filter"):
             return [declined(event)]
+        event, silent = whole(event, run.request), bool(event.calls)
+        if problems := self._problems_of_calls(event, run.request):
+            return [DraftRejected(problems=shortened(problems), repairs=event.repairs)]
         draft = self._read(event, run)
-        problems = self._judge(draft) if isinstance(draft, Draft) else draft
+        problems = self._judge(draft, silent) if isinstance(draft, Draft) else draft
         if problems or not isinstance(draft, Draft):
             return [DraftRejected(problems=shortened(problems), repairs=event.repairs)]
         return [self._accept(draft, event)]
+
+    def _problems_of_calls(self, event: AnswerDrafted, request: Request) -> list[Problem]:
+        """An agent with a form of its own offers no functions, so none may be called."""
+        if self.output is not None:
+            return judge_calls(event.calls, (), ToolChoice())
+        cut_off = event.finish_reason == "length"
+        return judge_calls(event.calls, request.tools, request.tool_choice, most=most_calls(request), cut_off=cut_off)
 
     def _read(self, event: AnswerDrafted, run: Run) -> Draft | list[Problem]:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
         passages = passages_of(run)
         if self.output is None:
-            return Draft(raw=event.draft, answer=event.draft, request=run.request, passages=passages)
+            said, calls = event.draft, event.calls
+            return Draft(raw=said, answer=said, request=run.request, passages=passages, calls=calls)
         value = parse(event.draft, event.finish_reason, self.output)
         if isinstance(value, list):
             return [Problem(check=UNREADABLE, message=message) for message in value]
@@ -63,7 +77,9 @@ class Validate:
             value=value,
         )
 
-    def _judge(self, draft: Draft) -> list[Problem]:
+    def _judge(self, draft: Draft, silent: bool) -> list[Problem]:
+        if silent and not draft.answer.strip():
+            return []  # a model that calls need not say anything, and its calls are judged before
         return [Problem(check=name_of(check), message=message) for check in self.checks for message in check(draft)]
 
     def _accept(self, draft: Draft, event: AnswerDrafted) -> AnswerAccepted:
@@ -77,7 +93,28 @@ class Validate:
             model=event.model,
             offline=event.offline,
             repairs=event.repairs,
+            calls=draft.calls,
+            logprobs=event.logprobs if draft.answer == event.draft else "",
         )
+
+
+def most_calls(request: Request) -> int:
+    """How many calls one reply may make."""
+    limits = (MOST_CALLS, request.max_tool_calls, None if request.parallel_tool_calls else 1)
+    return min(limit for limit in limits if limit is not None)
+
+
+def whole(event: AnswerDrafted, request: Request) -> AnswerDrafted:
+    """The draft without the call that the token limit cut off: what is left is judged as any other.
+
+    Only the last call can have been cut; a client must not be handed half of one.
+    """
+    if event.finish_reason != "length" or not event.calls:
+        return event
+    last = event.calls[-1]
+    tool = next((tool for tool in request.tools if tool.name == last.name), None)
+    broken = tool is None or bool(argument_problems(last, tool))
+    return event.model_copy(update={"calls": event.calls[:-1]}) if broken else event
 
 
 def declined(event: AnswerDrafted) -> RunFailed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.access import Project
-from agent.items import FilePart, ImagePart, Part
+from agent.items import Part
 from agent.request import Request
 from api.body import join
 from api.door import Door
@@ -40,17 +40,9 @@ def _no(param: str, why: str, offer: Offer, there: Iterable[Offer]) -> ApiError:
 
 
 def _check_part(part: Part, path: str, offer: Offer, door: Door) -> None:
-    wanted = _needs(part)
+    wanted = part.needs
     if wanted is None or any(wanted in door.accepts.get(model, ()) for model in offer.chain):
         return
     models = ", ".join(map(repr, offer.chain))
     what = {"image": "images", "file": "files", "file_url": "addresses of files"}[wanted]
     raise invalid(path, f"the model {offer.name!r} takes no {what}: it asks {models}, and none of them does")
-
-
-def _needs(part: Part) -> str | None:
-    if isinstance(part, ImagePart):
-        return "image"
-    if isinstance(part, FilePart):
-        return "file" if part.file_data is not None else "file_url"
-    return None

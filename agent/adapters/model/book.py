@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -60,8 +60,9 @@ class ModelBook:
         return Quote(endpoint.settings.name, worst_case(effect, model), paid=True)
 
     async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer:
-        """As `Endpoint.call`. Raises `Permanent` (`rejected`) if there is no such model."""
+        """As `Endpoint.call`. Raises `Permanent` (`rejected`) if there is no such model, or it takes no such parts."""
         entry = self._entry(effect.model)
+        _refuse_parts(effect, entry[1].accepts if entry else ())
         if entry is None:
             return await self._offline.call(effect)
         return await entry[0].call(effect, timeout_s=timeout_s, headers=headers)
@@ -75,3 +76,10 @@ class ModelBook:
         if name not in self.chain:
             raise Permanent(f"there is no model {name!r}; there is {', '.join(self.chain)}", kind="rejected")
         return self._entries.get(name)
+
+
+def _refuse_parts(effect: CallModel, accepts: Collection[str]) -> None:
+    """A model that is further down the chain may take less than the one that the request was let in for."""
+    for part in (part for message in effect.messages for part in message.parts):
+        if (wanted := part.needs) is not None and wanted not in accepts:
+            raise Permanent(f"the model {effect.model!r} takes no {wanted}", kind="rejected")

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+from agent.adapters.model.calls import read_calls, read_logprobs, read_reasoning
 from agent.adapters.model.complaint import complaint, excerpt
 from agent.adapters.model.prices import cost
 from agent.adapters.model.retry_after import retry_after_s
-from agent.effects import ModelAnswer
+from agent.effects import CallModel, ModelAnswer
 from agent.envelope import scrub
 from agent.errors import AgentError, Overloaded, Permanent, Transient
 from agent.events import Usage
-from agent.items import FinishReason
+from agent.items import FinishReason, FunctionCall
 from agent.settings import ModelSettings
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -28,7 +29,8 @@ DEFAULT_WAIT_S = 1.0
 _MAX_TOKENS = 2**31 - 1
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
-# A reason that is not listed (`error`, `abort`, `tool_calls`, ...) may mean half a text, so it is no answer.
+# A reason that is not listed (`error`, `abort`, ...) may mean half a text, so it is no answer; `tool_calls` is one only
+# where functions were offered.
 _REASONS: Mapping[str | None, FinishReason] = {
     None: "stop",
     "stop": "stop",
@@ -68,11 +70,14 @@ class _Unusable(ValueError):
         self.kind = kind
 
 
-def classify(reply: Reply, *, endpoint: str, model: ModelSettings, secret: str = "") -> ModelAnswer:
+def classify(
+    reply: Reply, *, endpoint: str, model: ModelSettings, secret: str = "", asked: CallModel | None = None
+) -> ModelAnswer:
     """The answer that stands in `reply`. `secret` is cut out of every message, in case the endpoint echoes it.
 
     A text that was cut off, refused or filtered is an answer with that `finish_reason`; refused and filtered ones
-    have no text. Where the usage cannot be read the cost is None, whatever the price.
+    have no text. Where the usage cannot be read the cost is None, whatever the price. Calls of functions and the
+    probabilities of tokens are read where `asked` wanted them.
 
     Raises:
         Overloaded: the endpoint named a time to wait, or answered 429.
@@ -85,18 +90,22 @@ def classify(reply: Reply, *, endpoint: str, model: ModelSettings, secret: str =
     try:
         data = _object(reply)
         usage = _usage(data.get("usage"))
-        text, reason = _said(data, secret)
+        said = _said(data, secret, tools=bool(asked and asked.tools))
     except _Unusable as unusable:
         error = Transient(f"{endpoint} answered {reply.status} with {unusable}", kind=unusable.kind)
         error.usage, error.cost_usd = usage, _bill(usage, model)
         raise error from None
+    wanted = asked is not None and asked.wishes.top_logprobs is not None
     return ModelAnswer(
-        text=scrub(text),
-        finish_reason=reason,
+        text=scrub(said.text),
+        finish_reason=said.reason,
         model=_name(data.get("model")) or model.name,
         endpoint=endpoint,
         usage=usage or Usage(),
         cost_usd=_bill(usage, model),
+        calls=said.calls,
+        reasoning=said.reasoning,
+        logprobs=read_logprobs(said.choice, said.text) if wanted else "",
     )
 
 
@@ -134,22 +143,43 @@ def _object(reply: Reply) -> dict[str, Any]:
     return data
 
 
-def _said(data: dict[str, Any], secret: str) -> tuple[str, FinishReason]:
+class _Said(NamedTuple):
+    """A choice in its parts."""
+
+    text: str
+    reason: FinishReason
+    choice: dict[str, Any] = {}  # noqa: RUF012  # nobody writes to it
+    calls: tuple[FunctionCall, ...] = ()
+    reasoning: str = ""
+
+
+def _said(data: dict[str, Any], secret: str, *, tools: bool) -> _Said:
     if data.get("error"):
         raise _Unusable(f"an error: {excerpt(complaint(json.dumps(data).encode()).message, secret)}")
     choice = _first(data.get("choices"))
-    reason = _reason(choice.get("finish_reason"), secret)
+    reason = _reason(choice.get("finish_reason"), secret, tools=tools)
     if reason in ("refusal", "content_filter"):
-        return "", reason
+        return _Said("", reason)
     message = choice.get("message")
     if not isinstance(message, dict):
         raise _Unusable("a choice that has no message")
     if _refused(message):
-        return "", "refusal"
-    text = _text(message.get("content"))
-    if not text.strip() and reason != "length":
+        return _Said("", "refusal")
+    text, calls = _text(message.get("content")), _calls(message) if tools else ()
+    if reason == "tool_calls" and not calls:
+        raise _Unusable("the finish_reason 'tool_calls' and no call")
+    if not text.strip() and not calls and reason != "length":
         raise _Unusable("no text", kind="empty")
-    return text, reason
+    # Some endpoints say `stop` after calls; a name for it is enough here.
+    reason = "tool_calls" if calls and reason == "stop" else reason
+    return _Said(text, reason, choice, calls, read_reasoning(message))
+
+
+def _calls(message: dict[str, Any]) -> tuple[FunctionCall, ...]:
+    try:
+        return read_calls(message)
+    except ValueError as error:
+        raise _Unusable(str(error)) from None
 
 
 def _first(choices: Any) -> dict[str, Any]:
@@ -162,7 +192,9 @@ def _first(choices: Any) -> dict[str, Any]:
     return choices[0]
 
 
-def _reason(value: Any, secret: str) -> FinishReason:
+def _reason(value: Any, secret: str, *, tools: bool) -> FinishReason:
+    if tools and value == "tool_calls":
+        return "tool_calls"
     if (value is None or isinstance(value, str)) and value in _REASONS:
         return _REASONS[value]
     raise _Unusable(f"the finish_reason {excerpt(str(value), secret, limit=40)!r}")

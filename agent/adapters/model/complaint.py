@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,14 @@ class Complaint:
         """Whether one of the lower-case `words` occurs in the beginning of any part."""
         said = " ".join((self.param, self.code, self.type, self.message[:_READ_CHARS])).lower()
         return any(word in said for word in words)
+
+    def names(self, field: str) -> bool:
+        """Whether the complaint is about this field: it stands as the parameter, or in the message as a name does."""
+        if self.param.partition(".")[0] == field:
+            return True
+        quoted = rf"(?:[\"'`]{re.escape(field)}[\"'`])"
+        pattern = rf"{quoted}|\b{re.escape(field)}\b" if "_" in field else quoted
+        return re.search(pattern, self.message[:_READ_CHARS]) is not None
 
 
 def complaint(body: bytes) -> Complaint:

@@ -90,7 +90,7 @@ class Endpoint:
         except TimeoutError as error:
             message = f"{self.settings.name} did not answer within {limit_s:g} s"
             raise Transient(message, kind="transport") from error
-        return classify(reply, endpoint=self.settings.name, model=model, secret=self._key)
+        return classify(reply, endpoint=self.settings.name, model=model, secret=self._key, asked=effect)
 
     def _model(self, effect: CallModel) -> ModelSettings:
         if effect.model not in self._models:

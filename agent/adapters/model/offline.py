@@ -20,8 +20,9 @@ from agent.text import rarity, sentences, tokens, without_marks
 
 NAME = "offline"
 CHAT = (
-    "This is the offline model: it looks up sentences in stored documents and cannot hold a conversation. To get real "
-    "answers, set CUELIGHT_MODEL_BASE_URL to an OpenAI-compatible endpoint and CUELIGHT_MODELS to the models to use."
+    "This is the offline model: it looks up sentences in stored documents and cannot hold a conversation or call "
+    "functions. To get real answers, set CUELIGHT_MODEL_BASE_URL to an OpenAI-compatible endpoint and CUELIGHT_MODELS "
+    "to the models to use."
 )
 MOST_SENTENCES = 3
 ENOUGH = 0.22
