@@ -44,7 +44,7 @@ def read(message: Any, finish_reason: str = "tool_calls", call: CallModel = ASKE
     return classify(reply, endpoint="near", model=ModelSettings(name="m"), asked=call)
 
 
-def said(name: str = "weather", arguments: Any = '{"city":"Oslo"}', **more: Any) -> dict[str, Any]:
+def said(name: Any = "weather", arguments: Any = '{"city":"Oslo"}', **more: Any) -> dict[str, Any]:
     return {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}, **more}
 
 
