@@ -173,7 +173,7 @@ class AnswerDrafted(Event):
             "repairs": str(self.repairs),
             "input_tokens": str(self.usage.input_tokens),
             "output_tokens": str(self.usage.output_tokens),
-            **({"calls": str(len(self.calls))} if self.calls else {}),
+            "calls": str(len(self.calls)),
         }
 
 
@@ -222,7 +222,7 @@ class AnswerAccepted(Ending):
             "no_answer": str(self.no_answer).lower(),
             "model": self.model,
             "repairs": str(self.repairs),
-            **({"calls": str(len(self.calls))} if self.calls else {}),
+            "calls": str(len(self.calls)),
         }
 
 
