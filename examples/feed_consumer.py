@@ -19,7 +19,9 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-ENDINGS = {"answer.accepted", "run.failed"}
+ENDINGS = {"answer.accepted", "run.failed", "run.cancelled"}
+LOST = ("NOGROUP", "UNBLOCKED")
+"""What Redis says when our group, or the stream it was on, is not there any more."""
 REMEMBERED = 100_000
 
 CATCH_UP = """
@@ -62,9 +64,14 @@ async def ledger(database_url: str) -> AsyncIterator[Mapping[str, str]]:
                 cursor = (row["tx"], row["run_id"], row["generation"], row["seq"])
                 key = f"{row['run_id']}/{row['generation']}/{row['seq']}"
                 told = {"id": key, "run": row["run_id"], "type": row["type"], "agent": row["agent"]}
-                yield {**told, "status": row["status"]}
+                yield {**told, "status": status(row["type"], row["status"])}
     finally:
         await connection.close()
+
+
+def status(type: str, of_the_run: str) -> str:
+    """The status that an ending gave its run, which may have been replayed after a failure and say another one now."""
+    return {"run.failed": "failed", "run.cancelled": "cancelled"}.get(type, of_the_run)
 
 
 async def join(client: Redis, feed: str, group: str) -> None:
@@ -95,12 +102,18 @@ async def main() -> None:
     urls = json.loads((options.data_dir / "engines.json").read_text()) if options.data_dir else {}
     tally = Tally()
     async with Redis.from_url(options.redis_url or urls["redis_url"], decode_responses=True, protocol=2) as client:
-        feed = f"{options.prefix}:events"
-        await join(client, feed, options.group)
-        if options.catch_up:
-            async for fact in ledger(options.database_url or urls["database_url"]):
-                tally.take(fact)
-        await follow(client, feed, options.group, options.name, tally)
+        feed, catch_up = f"{options.prefix}:events", options.catch_up
+        while True:
+            await join(client, feed, options.group)
+            if catch_up:
+                async for fact in ledger(options.database_url or urls["database_url"]):
+                    tally.take(fact)
+            try:
+                await follow(client, feed, options.group, options.name, tally)
+            except ResponseError as error:
+                if not any(word in str(error) for word in LOST):
+                    raise
+            catch_up = True  # Redis lost the feed, and the ledger has what stood there
 
 
 def arguments() -> argparse.Namespace:

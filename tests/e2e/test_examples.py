@@ -15,6 +15,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from agent.events import ENDINGS
+from examples import feed_consumer
 from tests.engines import temporary_directory
 
 ROOT = Path(__file__).parents[2]
@@ -50,14 +52,33 @@ async def test_the_feed_consumer_counts_each_ending_once_and_catches_up_after_a_
     urls = json.loads((data_dir / "engines.json").read_text())
     async with Redis.from_url(urls["redis_url"]) as client:
         await client.delete("cuelight:events")
-    with consumer(data_dir, "--catch-up") as tally:
-        assert {json.loads(said(tally))["run"] for _ in range(2)} == {first, second}
-        third = ask(url)
-        assert json.loads(said(tally)) == {
-            "run": third,
-            "type": "answer.accepted",
-            "endings": {"support completed": 3},
-        }
+        with consumer(data_dir, "--catch-up") as tally:
+            assert {json.loads(said(tally))["run"] for _ in range(2)} == {first, second}
+            third = ask(url)
+            assert json.loads(said(tally)) == {
+                "run": third,
+                "type": "answer.accepted",
+                "endings": {"support completed": 3},
+            }
+            await client.delete("cuelight:events")  # while it reads
+            ask(url)
+            assert json.loads(said(tally))["endings"] == {"support completed": 4}
+
+
+def test_the_feed_consumer_counts_every_kind_of_ending() -> None:
+    assert feed_consumer.ENDINGS == {ending.type for ending in ENDINGS}
+
+
+@pytest.mark.parametrize(
+    ("type", "of_the_run", "told"),
+    [
+        ("run.failed", "completed", "failed"),  # the run was replayed
+        ("run.cancelled", "cancelled", "cancelled"),
+        ("answer.accepted", "incomplete", "incomplete"),
+    ],
+)
+def test_what_is_caught_up_on_has_the_status_that_the_feed_told(type: str, of_the_run: str, told: str) -> None:
+    assert feed_consumer.status(type, of_the_run) == told
 
 
 def ask(url: str) -> str:

@@ -265,6 +265,17 @@ async def test_a_reader_that_waits_while_its_stream_or_group_is_lost_reads_what_
         assert [delivery.pointer for delivery in found if isinstance(delivery, Delivery)] == [pointer]
 
 
+@pytest.mark.parametrize("lost", ["never there", "DEL", "XGROUP DESTROY"])
+async def test_a_reader_whose_stream_or_group_is_not_there_can_leave_all_the_same(house: Open, lost: str) -> None:
+    async with house() as it, connect(it.urls.redis_url) as client:
+        reader, key = RedisStreams(client, it.keys, "reader").reader("first"), it.keys.work("first")
+        if lost != "never there":
+            await reader.join()
+            await it.redis.execute_command(*lost.split(), key, *(["first"] if "XGROUP" in lost else []))  # type: ignore[no-untyped-call]  # redis has no type
+        await reader.leave()
+        assert not await it.redis.exists(key) or not await it.redis.xinfo_groups(key)
+
+
 async def blocked(it: House) -> bool:
     return any("b" in client["flags"] for client in await it.redis.client_list())
 

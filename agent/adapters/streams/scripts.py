@@ -73,7 +73,7 @@ stopped for a while, needs the pending entry as its proof: others may have taken
 """
 
 LEAVE = """
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+for _, consumer in ipairs(redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   if consumer[2] == ARGV[2] and consumer[4] == 0 then
     return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
   end
