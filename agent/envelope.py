@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 
 from agent.errors import Undecodable, Unfamiliar
 from agent.events import Event
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Key(NamedTuple):
@@ -29,7 +32,7 @@ class Key(NamedTuple):
 class Sealed:
     """An event as it is written: its type and version beside its JSON text.
 
-    `agent` and `prompt` name the versions that made it (`documents@1.0.0+ab12cd34`); `prompt` may be empty.
+    `agent` and `prompt` name the versions that made it (`documents@1.0.0+ab12cd34`).
     """
 
     type: str
@@ -49,10 +52,14 @@ class Envelope:
     at: datetime
 
 
-def seal(event: Event, *, agent: str = "", trace: str = "") -> Sealed:
-    """Raises nothing: every event is JSON, with NUL and lone surrogates replaced, which no store takes."""
+def seal(event: Event, *, agent: str = "", prompts: Mapping[str, str] = _NONE, trace: str = "") -> Sealed:
+    """Raises nothing: every event is JSON, with NUL and lone surrogates replaced, which no store takes.
+
+    `prompts` are those of the run by name, with the versions that it keeps; an event may name the one it came from.
+    """
     data = scrub(event.model_dump_json())
-    return Sealed(event.type, event.version, data, agent, getattr(event, "prompt", ""), trace)
+    kept = ",".join(f"{name}@{version}" for name, version in sorted(prompts.items()))
+    return Sealed(event.type, event.version, data, agent, getattr(event, "prompt", kept), trace)
 
 
 def scrub(text: str) -> str:

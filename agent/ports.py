@@ -188,6 +188,11 @@ class Begun:
     def pointer(self) -> Pointer:
         return self.delivery.pointer
 
+    @property
+    def agent_id(self) -> str:
+        """`name@version` of the agent that the run started with."""
+        return f"{self.agent}@{self.agent_version}"
+
 
 class Ledger(Protocol):
     """The only thing that remembers. Every method raises `Transient` if the store cannot be reached."""

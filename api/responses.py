@@ -112,7 +112,7 @@ def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace
         prompts=card.prompts,
         request=request.model_dump_json(),
         store=request.store,
-        first=seal(first, agent=card.id, trace=trace),
+        first=seal(first, agent=card.id, prompts=card.prompts, trace=trace),
         route=card.router.route(first).name,
         deadline_s=card.agent.budget.deadline_s,
         trace=trace,

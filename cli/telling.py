@@ -28,8 +28,10 @@ def tell(story: RunStory, types: Types) -> RenderableType:
     """The whole story, for a terminal of any width."""
     tree = Tree(_head(story), guide_style="dim")
     trunks = _generations(tree, story)
+    prompt = ""
     for row in story.events:
-        node = trunks[row["generation"]].add(_event(row, story.run["created_at"]))
+        node = trunks[row["generation"]].add(_event(row, story.run["created_at"], before=prompt))
+        prompt = row["prompt"]
         for label in () if story.run["purged_at"] else _details(row, types):
             node.add(label)
         _add_attempts(node, story, row)
@@ -68,10 +70,11 @@ def _question(request: str) -> str:
         return "(the request cannot be read)"
 
 
-def _event(row: Row, start: datetime) -> Text:
+def _event(row: Row, start: datetime, before: str) -> Text:
+    """The prompt's version stands on every event; it is told where it is another one than `before`."""
     place = f"{row['generation']}/{row['seq']}"
     line = Text("  ").join([text(f"+{_since(row['at'], start)}", "dim"), text(row["type"], "bold"), text(place, "dim")])
-    made = [row["agent"], row["prompt"] and f"prompt {row['prompt']}"]
+    made = [row["agent"], row["prompt"] not in ("", before) and f"prompt {row['prompt']}"]
     return line + text("".join(f"  {name}" for name in made if name), "dim")
 
 

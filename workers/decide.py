@@ -69,7 +69,7 @@ class Decider:
         event = run.events[-1]
         events = await agent.router.route(event).step(event, run, self._ask(begun, agent))
         route = agent.router.next(events)
-        sealed = tuple(seal(new, agent=agent.id, trace=begun.trace) for new in events)
+        sealed = tuple(seal(new, agent=agent.id, prompts=begun.prompts, trace=begun.trace) for new in events)
         return Advance(sealed, route, _status(events[-1]))
 
     def _settle(self, begun: Begun, error: Exception) -> Postpone | Bury:
@@ -139,5 +139,5 @@ def _status(event: Event) -> str:
 def _late(begun: Begun) -> Outcome:
     """An ending and no dead letter, as where the relay finds the run overdue: no operator can bring time back."""
     failure = failure_of("deadline_exceeded")
-    sealed = seal(failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+    sealed = seal(failure, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
     return Advance((sealed,), None, failure.status)

@@ -75,7 +75,7 @@ class Spill:
 
 def dump(begun: Begun, outcome: Outcome | None) -> bytes:
     """A finished delivery as JSON: as much of it as the ledger needs to settle it."""
-    settled = replace(begun, events=begun.events[-1:], answers={}, request="", prompts={}, calls=[])
+    settled = replace(begun, events=begun.events[-1:], answers={}, request="", calls=[])
     return orjson.dumps(
         {
             "format": FORMAT,

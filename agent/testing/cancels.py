@@ -40,7 +40,7 @@ class MemoryCancels:
 
     async def _end(self, at: Pointer, ending: Ending, by: str) -> bool:
         begun = _taken(at, self._ledger.runs[at.run], by)
-        sealed = seal(ending, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+        sealed = seal(ending, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
         return await self._ledger.commit(begun, Advance((sealed,), None, ending.status))
 
 
@@ -51,7 +51,7 @@ def _taken(at: Pointer, row: RunRow, by: str) -> Begun:
         deliveries=0,
         agent=row.new.agent,
         agent_version=row.new.agent_version,
-        prompts={},
+        prompts=row.new.prompts,
         request="",
         deadline=row.deadline,
         remaining_s=0.0,

@@ -76,7 +76,7 @@ class Chain:
             prompts=self.agent.prompts,
             request=request.model_dump_json(),
             store=request.store,
-            first=seal(RequestReceived(agent=self.agent.name), agent=self.agent.id),
+            first=seal(RequestReceived(agent=self.agent.name), agent=self.agent.id, prompts=self.agent.prompts),
             route=self.agent.first_route,
             deadline_s=self.agent.agent.budget.deadline_s,
         )

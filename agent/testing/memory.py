@@ -317,7 +317,7 @@ class MemoryLedger:
             *(str(at.key), at, at.route, outcome.kind, scrub(outcome.reason), body, self.clock.now()),
             history=bills.history(self.attempts.values(), self.calls.values(), at.key),
         )
-        failure = seal(outcome.failure, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+        failure = seal(outcome.failure, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
         self._append(at, [failure])
         self._end(at.run, failure, outcome.failure.status)
 

@@ -31,6 +31,7 @@ async def test_a_cancelled_run_has_ended_and_says_by_whom(store: Store, by: Canc
     last = (await store.events("resp_1"))[-1]
     assert last.key == (pointer.run, 1, 2)
     assert (last.sealed.data, last.sealed.agent) == (f'{{"by":"{by}"}}', "toy@1.0.0+ab12cd34")
+    assert last.sealed.prompt == "answer@1.0.0+ab12cd34"
     assert await store.work("resp_1") is None and await store.ledger.ended(["resp_1"]) == ["resp_1"]
 
 

@@ -60,6 +60,7 @@ async def test_burying_leaves_a_dead_letter_and_a_typed_failure(store: Store) ->
     assert await store.work(pointer.run) is None
     failure = (await store.events(pointer.run))[-1].sealed
     assert (failure.type, failure.agent, failure.trace) == ("run.failed", "toy@1.0.0+ab12cd34", "00-trace")
+    assert failure.prompt == "answer@1.0.0+ab12cd34"
 
 
 async def test_events_of_an_unfamiliar_type_come_back_as_they_were(store: Store) -> None:

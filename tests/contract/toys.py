@@ -43,6 +43,9 @@ TYPES = index((*CATALOGUE, Counted, Noted, Finished))
 ROUTES = ("first", "second", "third", "fourth")
 
 
+PROMPTS = {"answer": "1.0.0+ab12cd34"}
+
+
 def new_run(
     name: str = "resp_1",
     *,
@@ -60,10 +63,10 @@ def new_run(
         project=changes.get("project", DEFAULT_PROJECT),
         agent="toy",
         agent_version=changes.get("agent_version", "1.0.0+ab12cd34"),
-        prompts={"answer": "1.0.0+ab12cd34"},
+        prompts=PROMPTS,
         request=changes.get("request", request.model_dump_json()),
         store=True,
-        first=seal(Counted(total=start), agent="toy@1.0.0+ab12cd34", trace="00-trace"),
+        first=seal(Counted(total=start), agent="toy@1.0.0+ab12cd34", prompts=PROMPTS, trace="00-trace"),
         route=ROUTES[0],
         deadline_s=deadline_s,
         trace="00-trace",

@@ -98,6 +98,8 @@ def test_show_as_json_holds_the_full_data_of_events(service: Path, asked: subpro
     assert story["events"][1]["data"]["passages"][0]["text"]
     assert {row["settled"] for row in story["attempts"]} == {True}
     assert story["work"] is None
+    versions = {f"{name}@{version}" for name, version in story["run"]["prompts"].items()}
+    assert {row["prompt"] for row in story["events"]} == versions and len(versions) == 1
 
 
 def test_show_of_an_unknown_run_is_not_found(service: Path) -> None:

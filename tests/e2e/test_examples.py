@@ -66,7 +66,7 @@ async def test_the_feed_consumer_counts_each_ending_once_and_catches_up_after_a_
 
 
 def test_the_feed_consumer_counts_every_kind_of_ending() -> None:
-    assert feed_consumer.ENDINGS == {ending.type for ending in ENDINGS}
+    assert {ending.type for ending in ENDINGS} == feed_consumer.ENDINGS
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ def test_a_sealed_event_names_its_type_its_version_and_who_made_it() -> None:
     assert (sealed.agent, sealed.prompt, sealed.trace) == ("documents@1", "answer@1.0.0+ab", "00-t")
 
 
+def test_an_event_that_names_no_prompt_has_those_of_its_run() -> None:
+    sealed = seal(RunFailed(code="c", message="m"), prompts={"b": "1.0.0+cd", "a": "2.0.0+ab"})
+    assert sealed.prompt == "a@2.0.0+ab,b@1.0.0+cd"
+
+
 def test_characters_that_no_store_takes_are_replaced() -> None:
     sealed = seal(RunFailed(code="c", message="a\x00b"))
     assert "\\u0000" not in sealed.data and "\x00" not in sealed.data

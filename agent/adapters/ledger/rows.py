@@ -35,9 +35,8 @@ class Settlement:
             case Advance(events=events):
                 self.events = events
             case Bury(failure=failure):
-                self.events = (
-                    seal(failure, agent=f"{self.begun.agent}@{self.begun.agent_version}", trace=self.begun.trace),
-                )
+                begun = self.begun
+                self.events = (seal(failure, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace),)
             case Postpone():
                 self.events = ()
 
@@ -126,7 +125,7 @@ def open_row(new: NewRun) -> tuple[Any, ...]:
         new.trace,
     )
     first = (new.first.type, new.first.version, new.first.data, new.first.agent)
-    return (*run, new.route, *first, new.fingerprint, new.holder, new.key)
+    return (*run, new.route, *first, new.fingerprint, new.holder, new.key, new.first.prompt)
 
 
 def key_row(new: NewRun) -> tuple[str, str, str, bytes, float]:

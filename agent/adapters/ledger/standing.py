@@ -6,6 +6,8 @@ import os
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from agent.envelope import seal
 from agent.events import Ending
 from agent.outcome import Advance
@@ -25,7 +27,7 @@ def taken(row: Any, by: str) -> Begun:
         deliveries=0,
         agent=row["agent"],
         agent_version=row["agent_version"],
-        prompts={},
+        prompts=orjson.loads(row["prompts"]),
         request="",
         deadline=row["deadline"],
         remaining_s=0.0,
@@ -38,5 +40,5 @@ def taken(row: Any, by: str) -> Begun:
 
 def ended(begun: Begun, ending: Ending) -> Advance:
     """The outcome that ends a run where it stands."""
-    sealed = seal(ending, agent=f"{begun.agent}@{begun.agent_version}", trace=begun.trace)
+    sealed = seal(ending, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
     return Advance((sealed,), None, ending.status)
