@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from agent.effects import AnyEffect
 from agent.envelope import Envelope, Key, Sealed, scrub
@@ -293,6 +293,8 @@ class RunView:
     calls: int = 0
     """Model calls, failed and unknown ones included."""
     attempts: int = 0
+    begun: bool = True
+    """Whether a worker has taken up an open run."""
     deleted: bool = False
     """Its text is to be forgotten, or has been: nobody may see the run."""
     link_secret: bytes = field(default=b"", repr=False)
@@ -314,6 +316,14 @@ class StoredPassage:
     current: bool
 
 
+class Place(NamedTuple):
+    """Where the work of an open run stands: it changes whenever an event happens, and when the work is taken up."""
+
+    generation: int
+    seq: int
+    begun: bool
+
+
 class Shelf(Protocol):
     """What the door reads from the ledger. Every method raises `Transient` if the store cannot be reached."""
 
@@ -322,6 +332,12 @@ class Shelf(Protocol):
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         """Those of `runs` that have ended (or are not there)."""
+
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]:
+        """Where those of `runs` stand that are open."""
+
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
+        """The events of a generation of a run, oldest first."""
 
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         """A stored passage of this project, also one that has been replaced since; or None."""

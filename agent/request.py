@@ -61,6 +61,7 @@ class Request(Lean):
             "background",
             "stream",
             "stream_options",
+            "stream_version",
         }
     )
     messages: tuple[Message, ...]
@@ -98,6 +99,8 @@ class Request(Lean):
     background: bool = False
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
+    stream_version: int = 1
+    """The version in which the run's stream is told, on every reading."""
 
     @property
     def question(self) -> str:

@@ -42,9 +42,10 @@ from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook, looking_client
 from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
+from agent.envelope import Envelope
 from agent.errors import Absent, Misconfigured
 from agent.inspection import Backlog, Overview
-from agent.ports import Pointer, RunView, StoredPassage
+from agent.ports import Place, Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import SHIPPED, PromptBook
 from agent.settings import OFFLINE, NameSettings, Settings
@@ -122,6 +123,12 @@ class LedgerShelf:
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         return await self._ledger.ended(runs)
+
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]:
+        return await self._ledger.places(runs)
+
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
+        return await self._ledger.happened(run, generation)
 
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         return await self._library.passage(passage, project)

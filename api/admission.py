@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.items import Reasoning
-from agent.request import Message, Request
+from agent.request import Message, Request, StreamOptions
 from api.access import Caller
 from api.door import AgentCard, Door
 from api.errors import invalid
@@ -84,6 +84,9 @@ def _request(
         parallel_tool_calls=options.parallel_tool_calls is not False,
         text=read_text(body.get("text")),
         reasoning=None if options.reasoning == Reasoning() else options.reasoning,
+        background=options.background is True,
+        stream=options.stream is True,
+        stream_options=options.stream_options or StreamOptions(),
         **{name: getattr(options, name) for name in _AS_SENT},
     )
 

@@ -36,15 +36,16 @@ def create_app(door: Door) -> FastAPI:
     holding = Holding(door.callers, door.instance, door.sleep)
     cancelling = Cancelling(door)
     keyring = Keyring(door.access, door.settings.ledger_timeout_s)
+    responses = Responses(door, waiters, holding, cancelling)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with keyring.running(), holding.running(), cancelling.running(), waiters.running():
+        async with keyring.running(), holding.running(), cancelling.running(), waiters.running(), responses.running():
             yield
 
     return FastAPI(
         title="Cuelight",
-        routes=_routes(door, keyring, Responses(door, waiters, holding, cancelling)),
+        routes=_routes(door, keyring, responses),
         middleware=[Middleware(EveryReply), Middleware(Gate, keyring=keyring)],
         exception_handlers=handlers(),
         lifespan=lifespan,

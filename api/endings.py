@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +22,31 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What a call waited for; `late` if the run had not ended when its time was over."""
+class Look:
+    """A run as it stands; `late` if it had not ended when its time was over."""
 
     view: RunView
     late: bool = False
+
+    @property
+    def last(self) -> bool:
+        """Whether there is no point in waiting longer."""
+        return self.late or self.view.status != "in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Quest:
+    """A run that somebody waits for, for `patience_s` and a little more; `publish` if nobody has published it yet."""
+
+    run: str
+    project: str
+    patience_s: float
+    publish: Pointer | None = None
+
+    @classmethod
+    def of(cls, run: str, new: NewRun) -> Quest:
+        """For the run behind the request `new`, which may be another one's."""
+        return cls(run, new.project, new.deadline_s, new.pointer if run == new.id else None)
 
 
 class Endings:
@@ -34,29 +56,48 @@ class Endings:
         self._door = door
         self._waiters = waiters
 
-    async def of(self, run: str, new: NewRun) -> Ending:
-        """The run behind the request `new` once it has ended, or as it stands when its time is over.
+    async def of(self, quest: Quest) -> Look:
+        """The run once it has ended, or as it stands when its time is over.
 
         That is its deadline and a little more. While the ledger is away nothing is over, and when it is back the run
         gets that little more once again: the sweep that ends overdue runs had to wait too.
         """
-        async with self._waiters.expect(run) as bell:
-            first = self._publish(new.pointer) if run == new.id else _ring(bell)
-            publishing = asyncio.create_task(first)
-            try:
-                return await self._watch((run, new.project), bell, new.deadline_s + self._door.grace_s)
-            finally:
-                await settle([publishing])
+        async with aclosing(self.looks(quest)) as looks:
+            async for look in looks:
+                if look.last:
+                    return look
+        raise AssertionError("the last look is a last one")
 
-    async def _watch(self, run: tuple[str, str], bell: asyncio.Event, patience_s: float) -> Ending:
-        timer, away = self._timer(patience_s), False
+    async def looks(self, quest: Quest, *, at_once: bool = False, closely: bool = False) -> AsyncGenerator[Look]:
+        """The run whenever it seems to have ended, until it has or its time is over.
+
+        With `at_once` also as it is at first; `closely`, whenever something has happened.
+        """
+        async with self._waiters.expect(quest.run, closely=closely) as bell:
+            if at_once or quest.publish is None:  # it may have ended long ago
+                bell.set()
+            publishing = [asyncio.create_task(self.publish(quest.publish))] if quest.publish else []
+            try:
+                async with aclosing(self._watch(quest, bell)) as looks:
+                    async for look in looks:
+                        yield look
+            finally:
+                await settle(publishing)
+
+    async def _watch(self, quest: Quest, bell: asyncio.Event) -> AsyncGenerator[Look]:
+        timer, away = self._timer(quest.patience_s + self._door.grace_s), False
         try:
             while True:
                 over = await _rung(bell, timer)
-                view = await self._look(*run)
+                view = await self._look(quest)
                 away = away or view is None
-                if view is not None and (view.status != "in_progress" or (over and not away)):
-                    return Ending(view, late=view.status == "in_progress")
+                if view is None:
+                    self._waiters.again(quest.run)
+                else:
+                    look = Look(view, late=over and not away and view.status == "in_progress")
+                    yield look
+                    if look.last:
+                        return
                 if over:
                     timer, away = self._timer(self._door.grace_s), view is None
         finally:
@@ -65,16 +106,17 @@ class Endings:
     def _timer(self, seconds: float) -> asyncio.Future[None]:
         return asyncio.ensure_future(self._door.sleep(seconds))
 
-    async def _publish(self, pointer: Pointer) -> None:
+    async def publish(self, pointer: Pointer) -> None:
+        """Hand a run that was opened to its first route. Raises nothing."""
         try:
             await self._door.streams.publish(pointer)
         except Exception as error:  # the run is safe in the ledger, and the relay publishes what nobody did
             log.warning("publish_failed", error=str(error), exc_info=not isinstance(error, Transient))
 
-    async def _look(self, run: str, project: str) -> RunView | None:
+    async def _look(self, quest: Quest) -> RunView | None:
         """The run, or None while the ledger is away."""
         try:
-            view = await self._door.shelf.view(run, project)
+            view = await self._door.shelf.view(quest.run, quest.project)
         except Transient as error:
             log.warning("view_failed", error=str(error))  # the next look rings again
             return None
@@ -83,11 +125,6 @@ class Endings:
         if view.deleted and view.status != "in_progress":
             raise no_response()
         return view
-
-
-async def _ring(bell: asyncio.Event) -> None:
-    """The run was there before: it may have ended long ago."""
-    bell.set()
 
 
 async def _rung(bell: asyncio.Event, timer: asyncio.Future[None]) -> bool:
@@ -115,10 +152,10 @@ def closing(run: str) -> ApiError:
     return ApiError(503, message, code="stopping", headers=headers)
 
 
-def shown(ending: Ending) -> dict[str, Any]:
+def shown(look: Look) -> dict[str, Any]:
     """The Response object for a reply whose status 200 has gone out; one that is late says so in `error`."""
-    body = project(ending.view)
-    return body | {"error": {"code": "server_error", "message": _what_then(ending.view)}} if ending.late else body
+    body = project(look.view)
+    return body | {"error": {"code": "server_error", "message": _what_then(look.view)}} if look.late else body
 
 
 def _what_then(view: RunView) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from agent.envelope import Envelope
 from agent.errors import Transient
-from agent.ports import RunView, Shelf, StoredPassage
+from agent.ports import Place, RunView, Shelf, StoredPassage
 
 T = TypeVar("T")
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
@@ -70,6 +71,12 @@ class PatientShelf:
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         return await self._within(self._shelf.ended(runs))
+
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]:
+        return await self._within(self._shelf.places(runs))
+
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
+        return await self._within(self._shelf.happened(run, generation))
 
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         return await self._within(self._shelf.passage(passage, project))

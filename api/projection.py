@@ -38,7 +38,7 @@ def project(view: RunView) -> dict[str, Any]:
         "object": "response",
         "created_at": _unix(view.created_at),
         "completed_at": _unix(view.ended_at) if view.ended_at and view.status == "completed" else None,
-        "status": view.status,
+        "status": "queued" if _is_queued(view, request) else view.status,
         "incomplete_details": _incomplete(ending),
         "model": request.model or view.agent,
         "previous_response_id": request.previous_response_id,
@@ -52,6 +52,11 @@ def project(view: RunView) -> dict[str, Any]:
         "store": view.store,
         "metadata": {**request.metadata, **_facts(view, ending)},
     }
+
+
+def _is_queued(view: RunView, request: Request) -> bool:
+    """Only a run in the background is ever shown so: what its client waits for is the first sign of work on it."""
+    return request.background and view.status == "in_progress" and not view.begun
 
 
 def _incomplete(ending: Event | None) -> dict[str, str] | None:

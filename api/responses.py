@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,21 +16,23 @@ from agent.ports import NewRun, RunView
 from agent.request import Request as AskedRequest
 from api.access import caller_of
 from api.admission import Admitted, admit
+from api.background import Background
 from api.body import read_json
+from api.calls import Calls
 from api.cancelling import Cancelling
 from api.door import AgentCard, Door
-from api.errors import ApiError, json_reply, unknown, unsupported
+from api.endings import Endings
+from api.errors import ApiError, json_reply, unknown
 from api.foreground import Foreground
 from api.holding import Holding
 from api.patience import within
 from api.projection import project
+from api.reading import read_query
 from api.repeats import fingerprint, is_retry, once_key
 from api.stored import stored
+from api.streaming.sending import Streaming
 from api.trace import traceparent_of
 from api.waiting import Waiters
-
-_IDLE_QUERY = {"stream": "false", "include_obfuscation": "false", "starting_after": "", "include": "", "include[]": ""}
-"""Parameters of the API's GET that are not supported yet, with the value that asks for nothing."""
 
 
 class Responses:
@@ -39,25 +42,33 @@ class Responses:
         self._door = door
         self._holding = holding
         self._cancelling = cancelling
-        self._foreground = Foreground(door, waiters, holding, cancelling)
+        endings, calls = Endings(door, waiters), Calls(door, holding, cancelling)
+        self._foreground = Foreground(door, endings, calls)
+        self._streaming = Streaming(door, endings, calls)
+        self._background = Background(door, endings, calls)
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What goes on beside the calls."""
+        return self._background.running()
 
     async def create(self, request: Request) -> Response:
-        """POST /v1/responses: 200 with the Response object once the run has ended, however it ended."""
+        """POST /v1/responses: the Response object once the run has ended, however it ended; in the background at once;
+        or its stream."""
         for name in request.query_params:
             raise unknown(name)
         body = await read_json(request, self._door.settings.max_body_bytes)
-        new = self._new(request, body, admit(body, self._door, caller_of(request)))
+        admitted = admit(body, self._door, caller_of(request))
+        new = self._new(request, body, admitted)
         with structlog.contextvars.bound_contextvars(run=new.id):
-            return await self._foreground.answer(new, request.receive, retry=is_retry(request))
+            return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
 
     async def retrieve(self, request: Request) -> Response:
-        """GET /v1/responses/{id}: the stored response, as far as it has come."""
-        for name, value in request.query_params.items():
-            if name not in _IDLE_QUERY:
-                raise unknown(name)
-            if value != _IDLE_QUERY[name]:
-                raise unsupported(name, f"the query parameter {name!r}")
-        return json_reply(project(await stored(self._door, request, "in_progress")))
+        """GET /v1/responses/{id}: the stored response, as far as it has come, or its stream."""
+        reading = read_query(request.query_params)
+        view = reading.of(await stored(self._door, request, "in_progress"))
+        if reading.stream:
+            return await self._streaming.follow(view, reading.after, request.receive)
+        return json_reply(project(view))
 
     async def cancel(self, request: Request) -> Response:
         """POST /v1/responses/{id}/cancel: the response, cancelled; 409 if it ended in another way before."""
@@ -81,6 +92,11 @@ class Responses:
         door = self._door
         await within(door.settings.ledger_timeout_s, door.privacy.forget(view.id, view.project), door.sleep)
         return json_reply({"id": view.id, "object": "response", "deleted": True})
+
+    def _way(self, asked: AskedRequest) -> Foreground | Streaming | Background:
+        if asked.stream:
+            return self._streaming
+        return self._background if asked.background else self._foreground
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
         caller, trace = caller_of(request), traceparent_of(request)

@@ -1,4 +1,4 @@
-"""Calls that wait for runs to end: one registry per process, two loops that wake its waiters.
+"""Calls that wait for runs: one registry per process, and loops that wake its waiters.
 
 The doorbell is quick and may lose a ring; the look at the shelf, one query a second for all who wait, loses nothing.
 Neither says how a run ended: whoever is woken reads the ledger, and may go on waiting.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from starlette.types import Receive
 from agent.errors import Transient
 from agent.ports import Doorbell, Shelf
 from api.patience import Sleep, leave, settle
+from api.watching import Watch
 
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Waiters:
         self._shelf = shelf
         self._sleep = sleep
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._watch = Watch(shelf, self._wake, sleep)
 
     @property
     def waiting(self) -> list[str]:
@@ -42,9 +44,10 @@ class Waiters:
         return list(self._waiting)
 
     @asynccontextmanager
-    async def expect(self, run: str) -> AsyncIterator[asyncio.Event]:
+    async def expect(self, run: str, *, closely: bool = False) -> AsyncIterator[asyncio.Event]:
         """An event that is set whenever `run` seems to have ended; forgotten on the way out, whatever the way is.
 
+        It is set at whatever happens to the run, if that is to be watched `closely`.
         The doorbell has been asked before this begins, and is not waited for: what is sent next travels along.
         """
         bell = asyncio.Event()
@@ -52,19 +55,24 @@ class Waiters:
         registering = asyncio.create_task(self._register(run))
         try:
             await asyncio.sleep(0)
-            yield bell
+            with self._watch.over(run) if closely else nullcontext():
+                yield bell
         finally:
             leave([registering])
             self._forget(run, bell)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep both loops going meanwhile."""
-        loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
+        """Keep the loops going meanwhile."""
+        loops = [asyncio.create_task(loop) for loop in (self._listen(), self._look(), self._watch.keep_looking())]
         try:
             yield
         finally:
             await settle(loops)
+
+    def again(self, run: str) -> None:
+        """Whoever watches the run closely could not see it just now."""
+        self._watch.again(run)
 
     async def _register(self, run: str) -> None:
         try:
@@ -124,6 +132,15 @@ class Vigil(Generic[T]):
         self._leaving = asyncio.ensure_future(_leave(receive))
         self._pulse_s = pulse_s
         self._sleep = sleep
+
+    def turn_to(self, work: Coroutine[Any, Any, T]) -> None:
+        """What to watch over next, once the work before has ended."""
+        self._working = asyncio.ensure_future(work)
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has hung up."""
+        return self._leaving.done()
 
     async def news(self) -> News:
         """What happens next; a client that left is worth more than an ending, since nobody would read that."""

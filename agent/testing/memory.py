@@ -25,6 +25,7 @@ from agent.ports import (
     Call,
     Delivery,
     NewRun,
+    Place,
     Pointer,
     RunStatus,
     RunView,
@@ -173,13 +174,24 @@ class MemoryLedger:
         row = self.runs.get(run)
         if row is None or row.new.project != project:
             return None
-        owner = self.projects.get(project)
-        return replace(row.view(row.generation), link_secret=owner.link_secret if owner else b"")
+        owner, begun = self.projects.get(project), run not in self.work or self.work[run].begins > 0
+        return replace(row.view(row.generation), begun=begun, link_secret=owner.link_secret if owner else b"")
 
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]:
         """As `Shelf.ended`."""
         await self._turn()
         return [run for run in runs if run not in self.work]
+
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]:
+        """As `Shelf.places`."""
+        await self._turn()
+        rows = {run: self.work[run] for run in runs if run in self.work}
+        return {run: Place(row.pointer.generation, row.pointer.seq, row.begins > 0) for run, row in rows.items()}
+
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
+        """As `Shelf.happened`."""
+        await self._turn()
+        return [event for event in self.events.get(run, ()) if event.key.generation == generation]
 
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         """As `Shelf.passage`; a test puts passages into `passages` by id."""

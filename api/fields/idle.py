@@ -9,7 +9,6 @@ from api.errors import unknown, unsupported
 
 IDLE: Mapping[str, tuple[Any, ...]] = {
     "access_programs": (),
-    "background": (False,),
     "background_options": (),
     "context_management": ([],),
     "conversation": (),
@@ -19,8 +18,6 @@ IDLE: Mapping[str, tuple[Any, ...]] = {
     "prompt": (),
     "prompt_cache_options": (),
     "prompt_cache_retention": (),
-    "stream": (False,),
-    "stream_options": (),
     "truncation": ("disabled",),
 }
 """Fields of the Responses API that are not supported yet, with the values that ask for nothing; null always does."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from agent.items import Reasoning
+from agent.request import StreamOptions
 from api.body import join
 from api.errors import ApiError, invalid, shown, unknown, unsupported
 
 RESERVED = "cuelight."
 """Metadata keys that begin so are ours; a response carries them beside the client's own."""
 
-Include = Literal["file_citation", "reasoning.encrypted_content", "message.output_text.logprobs"]
+Include = Literal["file_citation", "cuelight.progress", "reasoning.encrypted_content", "message.output_text.logprobs"]
+INCLUDES: tuple[str, ...] = get_args(Include)
+"""What a request may ask for beyond what every response shows."""
 
 _Key = Annotated[str, StringConstraints(max_length=64)]
 _Value = Annotated[str, StringConstraints(max_length=512)]
@@ -44,6 +47,9 @@ class Options(BaseModel):
     user: Annotated[str, StringConstraints(max_length=512)] | None = None
     store: bool | None = None
     include: list[Include] | None = None
+    background: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
 
 
 def read_options(body: Mapping[str, Any]) -> Options:
@@ -52,6 +58,10 @@ def read_options(body: Mapping[str, Any]) -> Options:
         options = Options.model_validate(body)
     except ValidationError as error:
         raise _by_field(error) from None
+    if options.background and options.store is False:
+        raise invalid("background", "needs a response that is stored: with store false nobody could ever read it")
+    if options.stream_options is not None and not options.stream:
+        raise invalid("stream_options", "is for streams: send stream true with it")
     for key in options.metadata or ():
         if key.startswith(RESERVED):
             raise invalid(join("metadata", key), f"keys that begin with {RESERVED!r} are the service's own")

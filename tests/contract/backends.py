@@ -15,7 +15,7 @@ from agent.envelope import Envelope
 from agent.jobs import Jobs
 from agent.letters import Letters
 from agent.pauses import Pauses
-from agent.ports import Delivery, Doorbell, Ledger, Pointer, RunView, Streams, Unreadable
+from agent.ports import Delivery, Doorbell, Ledger, Place, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
 from agent.privacy import Privacy
 from agent.recalling import Conversations
@@ -44,6 +44,8 @@ class LedgerUnderTest(Ledger, Protocol):
 
     async def view(self, run: str, project: str, /) -> RunView | None: ...
     async def ended(self, runs: Sequence[str], /) -> Sequence[str]: ...
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]: ...
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]: ...
     async def ping(self) -> None: ...
 
 

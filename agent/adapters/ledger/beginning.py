@@ -9,8 +9,7 @@ import orjson
 
 from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import columns
-from agent.envelope import Envelope, Key, Sealed
+from agent.adapters.ledger.rows import columns, envelope
 from agent.ports import Begun, Delivery
 
 Opened = tuple[str, Delivery]
@@ -55,11 +54,6 @@ def _begun(token: str, delivery: Delivery, row: Any) -> Begun | None:
         spent_tokens=row["spent_tokens"],
         unknown_calls=row["unknown_calls"],
         failures=row["failures"],
-        events=[_envelope(pointer.run, pointer.generation, event) for event in row["events"] or ()],
+        events=[envelope(pointer.run, pointer.generation, event) for event in row["events"] or ()],
         answers={(answer[0], answer[1]): answer[2] for answer in row["answers"] or ()},
     )
-
-
-def _envelope(run: str, generation: int, event: Any) -> Envelope:
-    seq, type_, version, data, agent, prompt, trace, at = tuple(event)
-    return Envelope(Key(run, generation, seq), Sealed(type_, version, data, agent, prompt, trace), at)

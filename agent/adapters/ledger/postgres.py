@@ -15,13 +15,13 @@ from agent.adapters.ledger.group import GroupCommit
 from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import Settlement, columns, held_row
+from agent.adapters.ledger.rows import Settlement, columns, envelope, held_row
 from agent.adapters.ledger.writing import Garbage, HandBack, Opening, Published, Record, Write, Writer
-from agent.envelope import Sealed
+from agent.envelope import Envelope, Sealed
 from agent.errors import Gone, Refused
 from agent.events import Usage
 from agent.outcome import Bury, Outcome, failure_of
-from agent.ports import Begun, Call, Delivery, NewRun, Pointer, RunView, Unreadable
+from agent.ports import Begun, Call, Delivery, NewRun, Place, Pointer, RunView, Unreadable
 
 
 class PostgresLedger:
@@ -104,6 +104,20 @@ class PostgresLedger:
         except AWAY as error:
             raise away(error) from error
 
+    async def places(self, runs: Sequence[str], /) -> Mapping[str, Place]:
+        try:
+            rows = await fetch(self.pool, sql("places"), list(runs))
+        except AWAY as error:
+            raise away(error) from error
+        return {row["run_id"]: Place(row["generation"], row["seq"], row["begun"]) for row in rows}
+
+    async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
+        try:
+            rows = await fetch(self.pool, sql("happened"), run, generation)
+        except AWAY as error:
+            raise away(error) from error
+        return [envelope(run, generation, row) for row in rows]
+
     async def ping(self) -> None:
         try:
             await self.pool.fetchval("select 1", timeout=5)
@@ -135,7 +149,7 @@ class PostgresLedger:
 
 SAME_NAMES = (
     *("id", "generation", "agent", "agent_version", "request", "status", "created_at", "deadline", "store", "trace"),
-    *("ended_at", "cost_usd", "calls", "attempts", "deleted", "link_secret"),
+    *("ended_at", "cost_usd", "calls", "attempts", "begun", "deleted", "link_secret"),
 )
 
 

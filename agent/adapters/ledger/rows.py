@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from agent.envelope import Key, Sealed, scrub, seal
+from agent.envelope import Envelope, Key, Sealed, scrub, seal
 from agent.outcome import Advance, Bury, Outcome, Postpone
 from agent.ports import Begun, Call, NewRun, Pointer, Unreadable
 
@@ -157,3 +157,9 @@ def held_row(begun: Begun) -> tuple[Any, ...]:
 
 def published_row(pointer: Pointer, entry: str) -> tuple[Any, ...]:
     return (pointer.run, pointer.generation, pointer.seq, pointer.attempt, entry)
+
+
+def envelope(run: str, generation: int, event: Any) -> Envelope:
+    """An event, out of its columns from `seq` on."""
+    seq, type_, version, data, agent, prompt, trace, at = tuple(event)
+    return Envelope(Key(run, generation, seq), Sealed(type_, version, data, agent, prompt, trace), at)
