@@ -24,7 +24,7 @@ __all__ = ["Message", "Request", "Role", "StreamOptions", "split"]
 class StreamOptions(BaseModel):
     """How a stream is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     include_obfuscation: bool | None = None
 
 

@@ -38,8 +38,7 @@ class _Reply:
     """`send`, keeping what goes through."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        query = parse_qs(scope.get("query_string", b"").decode())
-        self._after = int(query.get("starting_after", ["-1"])[0] or -1) if "stream" in query else -1
+        self._query = parse_qs(scope.get("query_string", b"").decode())
         self._send = send
         self._kind = b""
         self._body = bytearray()
@@ -53,7 +52,8 @@ class _Reply:
 
     def check(self) -> None:
         if self._kind == b"text/event-stream":
-            spec.check_stream(bytes(self._body), after=self._after, whole=self._body.endswith(spec.DONE))
+            after = int(self._query.get("starting_after", ["-1"])[0])
+            spec.check_stream(bytes(self._body), after=after, whole=self._body.endswith(spec.DONE))
         elif self._kind == b"application/json" and self._body.strip():
             self._check_json(orjson.loads(self._body))
 

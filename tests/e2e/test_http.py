@@ -280,9 +280,14 @@ async def test_an_unknown_response_is_a_typed_404(wanted: str) -> None:
 @pytest.mark.parametrize(
     ("query", "param", "code"),
     [
-        ("stream=true", "stream", "unsupported_parameter"),
-        ("starting_after=3", "starting_after", "unsupported_parameter"),
-        ("include%5B%5D=file_citation", "include[]", "unsupported_parameter"),
+        ("stream=yes", "stream", "invalid_request"),
+        ("stream=true&stream=false", "stream", "invalid_request"),
+        ("starting_after=3", "starting_after", "invalid_request"),
+        ("starting_after=-1&stream=true", "starting_after", "invalid_request"),
+        ("starting_after=1e9&stream=true", "starting_after", "invalid_request"),
+        ("include_obfuscation=1", "include_obfuscation", "invalid_request"),
+        ("include%5B%5D=file_search_call.results", "include", "unsupported_parameter"),
+        ("include%5B%5D=cuelight.progress&stream=true", "include", "invalid_request"),
         ("colour=red", "colour", "unknown_parameter"),
     ],
 )

@@ -203,6 +203,31 @@ def test_limits_themselves_are_still_allowed() -> None:
     assert admitted(temperature=2, metadata=pairs).metadata == pairs
 
 
+def test_how_the_answer_is_to_come_stays_with_the_request() -> None:
+    request = admitted(
+        background=True, stream=True, stream_options={"include_obfuscation": True}, include=["cuelight.progress"]
+    )
+    assert (request.background, request.stream, request.include) == (True, True, ("cuelight.progress",))
+    assert admitted(background=False, stream=None, stream_options=None) == admitted()
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"background": True, "store": False}, "background"),
+        ({"stream_options": {}}, "stream_options"),
+        ({"stream_options": {"include_obfuscation": True}, "stream": False}, "stream_options"),
+        ({"stream_options": {"include_obfuscation": 1}, "stream": True}, "stream_options.include_obfuscation"),
+        ({"stream_options": {"include_usage": True}, "stream": True}, "stream_options.include_usage"),
+        ({"stream": 1}, "stream"),
+        ({"background": "yes"}, "background"),
+    ],
+)
+def test_ways_to_answer_that_cannot_be_are_refused(body: dict[str, Any], param: str) -> None:
+    error = refused({**HELLO, **body})
+    assert (error.status, error.param) == (400, param)
+
+
 def test_other_includes_are_refused_as_unsupported() -> None:
     error = refused({**HELLO, "include": ["file_citation", "file_search_call.results"]})
     assert (error.code, error.param) == ("unsupported_parameter", "include[1]")
@@ -230,15 +255,11 @@ def test_fields_that_are_not_supported_yet_are_accepted_when_they_ask_for_nothin
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("stream", True),
-        ("stream", 0),
-        ("background", True),
         ("previous_response_id", "resp_1"),
         ("conversation", "conv_1"),
         ("prompt", {"id": "p"}),
         ("text", {"format": {"type": "json_object"}}),
         ("truncation", "auto"),
-        ("stream_options", {}),
     ],
 )
 def test_fields_that_are_not_supported_yet_are_refused_by_name_when_they_ask_for_something(
