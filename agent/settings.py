@@ -107,7 +107,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     public_url: str | None = None
     allow_open_network: bool = False
-    """Binding to more than loopback is refused without it: there are no API keys yet to keep strangers out."""
+    """Binding to more than loopback is refused while there are no API keys, unless a door of one's own is in front."""
+    bootstrap_key: SecretStr | None = None
+    """An operator's key that is put on record at start, unless it is there: the first key of a new deployment."""
     max_body_bytes: int = Field(2_000_000, gt=0)
     max_input_chars: int = Field(200_000, gt=0)
     keep_alive_s: float = Field(15.0, gt=0)

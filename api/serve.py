@@ -16,7 +16,7 @@ from agent.settings import Settings
 from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
-from api.network import refuse_open_network
+from api.network import lock
 
 LAST_WORDS_S = 3
 """How long calls that still wait when the drain is over have to be told so."""
@@ -30,12 +30,12 @@ async def serve(
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Answer until `stop`; `ready` is told the URL once requests are answered. Raises `Misconfigured`."""
-    refuse_open_network(settings)
     company = cast(settings)
     async with (
         connected(settings, database_url, redis_url, "api") as engines,
         PauseWatch(engines.pauses).running() as pauses,
     ):
+        await lock(settings, engines.access)
         await archive_prompts(company.book, company.agents, engines.ledger)
         listener = _bind(settings.host, settings.port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from agent.access import Project
 from agent.adapters.ledger.story import RunStory, story
 from agent.definition import BoundAgent
 from agent.errors import Transient
@@ -20,11 +20,13 @@ from agent.ports import DEFAULT_PROJECT, NewRun
 from agent.request import Message, Request
 from agent.settings import Settings
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected
+from api.links import Links, is_web_address
 from cli import loop
 from cli.exits import Exit, leave
 from cli.find import DataDir, attached, service_url, settings_for
 from cli.logs import configure
 from cli.plain import paragraphs, plain, text
+from cli.projects import find
 from cli.telling import Types, read
 
 LOOK_EVERY_S = 0.05
@@ -36,6 +38,7 @@ QUOTE_CHARS = 300
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask.")],
     agent: Annotated[str | None, typer.Option(help="The agent to ask; the first configured one by default.")] = None,
+    project: Annotated[str, typer.Option(help="The project whose question it is.")] = DEFAULT_PROJECT,
     data_dir: DataDir = None,
 ) -> None:
     """Ask the running service, and watch the answer come about. The answer goes to standard output."""
@@ -48,9 +51,10 @@ def ask(
         leave(Exit.USAGE, "the question is empty")
     company = cast(settings)
     bound = _choose(company, agent)
-    ending = loop.run(_ask(settings, (urls.database_url, urls.redis_url), company, bound, question))
+    asked = Asked(project, bound, question)
+    owner, ending = loop.run(_ask(settings, (urls.database_url, urls.redis_url), company, asked))
     if isinstance(ending, AnswerAccepted):
-        print_answer(Console(highlight=False), ending, service_url(settings))
+        print_answer(Console(highlight=False), ending, service_url(settings), owner)
     else:
         leave(Exit.FAILED, plain(ending.message if isinstance(ending, RunFailed) else "the run ended in no answer"))
 
@@ -62,35 +66,45 @@ def _choose(company: Cast, name: str | None) -> BoundAgent:
     return company.agents[wanted]
 
 
-async def _ask(
-    settings: Settings, urls: tuple[str, str], company: Cast, bound: BoundAgent, question: str
-) -> Event | None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, whose it is, and who is to answer it."""
+
+    project: str
+    bound: BoundAgent
+    question: str
+
+
+async def _ask(settings: Settings, urls: tuple[str, str], company: Cast, asked: Asked) -> tuple[Project, Event | None]:
     async with connected(settings, *urls) as engines:
+        owner = find((await engines.access.book()).projects.values(), asked.project)
+        if not owner.may_use(asked.bound.name):
+            leave(Exit.NOT_FOUND, f"project {owner.id} may not use agent {asked.bound.name!r}")
         for pause in await engines.pauses.pauses():
             if pause.scope == INTAKE:
                 leave(Exit.REFUSED, f"the intake is paused by {plain(pause.by)}; see `cuelight pauses`")
         await archive_prompts(company.book, company.agents, engines.ledger)
-        new = _new(settings, bound, question)
+        new = _new(settings, asked)
         await engines.ledger.open(new)
-        hops = Hops(bound.catalogue, Console(stderr=True, highlight=False))
-        hops.console.print(text(new.id, "bold") + text(f"  {bound.id}", "dim"))
+        hops = Hops(asked.bound.catalogue, Console(stderr=True, highlight=False))
+        hops.console.print(text(new.id, "bold") + text(f"  {asked.bound.id}", "dim"))
         try:
             await engines.streams.publish(new.pointer)
         except Transient:  # the run is safe in the ledger, and the relay publishes what nobody did
             hops.console.print(text("Redis did not take it; the relay will", "yellow"))
-        return await _watch(engines, new, hops)
+        return owner, await _watch(engines, new, hops)
 
 
-def _new(settings: Settings, bound: BoundAgent, question: str) -> NewRun:
+def _new(settings: Settings, asked: Asked) -> NewRun:
     from api.ids import new_response_id  # the web framework is not needed by the other commands
     from api.responses import new_run
     from api.trace import accept_traceparent
 
-    clean = question.encode("utf-8", "replace").decode()
-    request = Request(messages=(Message(role="user", content=clean),))
+    clean = asked.question.encode("utf-8", "replace").decode()
+    request = Request(messages=(Message(role="user", content=clean),), signed_links=True)
     if url := service_url(settings):
         request = request.model_copy(update={"base_url": url})
-    return new_run(new_response_id(), bound, request, DEFAULT_PROJECT, accept_traceparent(None))
+    return new_run(new_response_id(), asked.bound, request, asked.project, accept_traceparent(None))
 
 
 async def _watch(engines: Connected, new: NewRun, hops: Hops) -> Event | None:
@@ -141,22 +155,20 @@ def facts(event: Event) -> str:
     return "  ".join(f"{name}={value}" for name, value in event.public().items())
 
 
-def print_answer(console: Console, answer: AnswerAccepted, public_url: str | None) -> None:
+def print_answer(console: Console, answer: AnswerAccepted, public_url: str | None, owner: Project) -> None:
     """The answer, then each citation with its document, its words and where to read on."""
     wraps = not console.is_terminal  # what goes into a pipe keeps its own lines
     console.print(Text("\n" + paragraphs(answer.text)), soft_wrap=wraps)
     for number, citation in enumerate(answer.citations, start=1):
         console.print(Text(f"\n[{number}] ", "bold") + text(citation.title or citation.source, "bold"), soft_wrap=wraps)
         console.print(Text("    “") + text(citation.quote, most=QUOTE_CHARS) + Text("”"), soft_wrap=wraps)
-        console.print(Text("    ") + text(address(citation, public_url), "dim"), soft_wrap=wraps)
+        console.print(Text("    ") + text(address(citation, public_url, owner), "dim"), soft_wrap=wraps)
 
 
-def address(citation: Citation, public_url: str | None) -> str:
+def address(citation: Citation, public_url: str | None, owner: Project) -> str:
     """The document's own address, else the passage's page where the service's address is known, else its source."""
-    if citation.url and citation.url.lower().startswith(("https://", "http://")):
+    if citation.url and is_web_address(citation.url):
         return citation.url
-    if public_url:
-        span: Mapping[str, int] = {"start": citation.passage_start, "end": citation.passage_end}
-        query = "&".join(f"{name}={value}" for name, value in span.items())
-        return f"{public_url.rstrip('/')}/passages/{quote(citation.passage_id, safe='')}?{query}"
-    return citation.source
+    return (
+        Links(public_url.rstrip("/"), owner.id, owner.link_secret).address(citation) if public_url else citation.source
+    )

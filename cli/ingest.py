@@ -15,11 +15,14 @@ from agent.adapters.ledger.connect import connect
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.retrieval.ingest import IngestReport, ingest
 from agent.adapters.retrieval.library import Library
+from agent.errors import Refused
+from agent.ports import DEFAULT_PROJECT
 from agent.settings import Settings
 from cli import loop
 from cli.exits import Exit, leave
 from cli.find import DataDir, engines_for, settings_for
 from cli.logs import configure
+from cli.plain import plain
 
 console = Console(highlight=False, stderr=True)
 
@@ -27,6 +30,7 @@ console = Console(highlight=False, stderr=True)
 def ingest_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, plain text, HTML, PDF.")],
     collection: Annotated[str, typer.Option(help="The collection to put them in.")] = "default",
+    project: Annotated[str, typer.Option(help="The project that they are for.")] = DEFAULT_PROJECT,
     data_dir: DataDir = None,
 ) -> None:
     """Read documents, so that the next question sees them. Doing it again changes only what has changed."""
@@ -35,7 +39,7 @@ def ingest_command(
     refuse_missing(paths)
     with engines_for(settings, make=True) as urls:
         loop.run(migrate(urls.database_url))
-        report = ingest_into(settings, urls, paths, collection)
+        report = ingest_into(settings, urls, paths, collection, project)
     if report.skipped and not (report.added or report.unchanged or report.replaced):
         raise typer.Exit(Exit.FAILED)
 
@@ -48,9 +52,13 @@ def refuse_missing(paths: Sequence[Path]) -> None:
 
 
 def ingest_into(
-    settings: Settings, urls: EngineUrls, paths: Sequence[Path], collection: str = "default"
+    settings: Settings,
+    urls: EngineUrls,
+    paths: Sequence[Path],
+    collection: str = "default",
+    project: str = DEFAULT_PROJECT,
 ) -> IngestReport:
-    """Ingest with a progress bar and a line about what came of it."""
+    """Ingest with a progress bar and a line about what came of it. Ends the process if there is no such project."""
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*bar, console=console, transient=True) as progress:
         task = progress.add_task("reading", total=None)
@@ -58,15 +66,19 @@ def ingest_into(
         def told(done: int, total: int, name: str) -> None:
             progress.update(task, completed=done, total=total, description=name[-40:])
 
-        report = loop.run(_ingest(urls.database_url, paths, collection, told))
+        try:
+            report = loop.run(_ingest(urls.database_url, paths, (project, collection), told))
+        except Refused as error:
+            leave(Exit.NOT_FOUND, f"{plain(error)}; see `cuelight projects list`")
     _print(report, collection)
     return report
 
 
-async def _ingest(url: str, paths: Sequence[Path], collection: str, told: object) -> IngestReport:
+async def _ingest(url: str, paths: Sequence[Path], into: tuple[str, str], told: object) -> IngestReport:
     pool = await connect(url, most=2, patience_s=300)
     try:
-        return await ingest(Library(pool), paths, collection=collection, progress=told)  # type: ignore[arg-type]
+        project, collection = into
+        return await ingest(Library(pool), paths, project=project, collection=collection, progress=told)  # type: ignore[arg-type]
     finally:
         await pool.close()
 

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead": ("dead", "app"),
     "jobs": ("jobs", "app"),
     "retention": ("retention", "retention"),
+    "projects": ("projects", "app"),
+    "keys": ("keys", "app"),
     "agents": ("agents", "app"),
     "models": ("models", "app"),
     "fake-model": ("fake_model", "fake_model"),

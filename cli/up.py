@@ -17,16 +17,16 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
-from agent.adapters.embedded import Engines, EngineUrls
+from agent.adapters.embedded import Engines, EngineUrls, made
 from agent.adapters.embedded.child import launcher
-from agent.adapters.ledger.migrate import migrate
 from agent.adapters.probe import probe_database, probe_redis
 from agent.errors import Misconfigured
 from agent.settings import Settings
 from agent.wiring import cast
-from api.network import refuse_open_network
+from api.network import is_exposed, lock, unlocked
 from cli import loop
 from cli.find import DataDir, given, leave_word, settings_for
+from cli.granting import access
 from cli.ingest import ingest_into, refuse_missing
 from cli.logs import configure
 
@@ -50,12 +50,12 @@ def up(
     settings = settings_for(data_dir).model_copy(update={k: v for k, v in chosen.items() if v is not None})
     configure(settings, "up")
     # What can be refused is refused before anything is started.
-    refuse_open_network(settings)
+    _refuse_exposed(settings)
     company = cast(settings)
     refuse_missing(documents or ())
     stop = _stop_on_signals()
     with Engines(settings.data_dir, **given(settings)) as engines:
-        loop.run(_prepare(engines.urls))
+        loop.run(_prepare(settings, engines.urls))
         with _children(settings, engines.urls) as children:
             if documents:
                 ingest_into(settings, engines.urls, documents)
@@ -66,10 +66,18 @@ def up(
                     children.watch(stop, engines)
 
 
-async def _prepare(urls: EngineUrls) -> None:
+def _refuse_exposed(settings: Settings) -> None:
+    """Raises `Misconfigured` where strangers could reach a service whose ledger cannot have a key yet."""
+    new = not settings.database_url and not made(settings.data_dir)
+    if new and is_exposed(settings) and settings.bootstrap_key is None:
+        raise unlocked(settings)
+
+
+async def _prepare(settings: Settings, urls: EngineUrls) -> None:
     await probe_database(urls.database_url)
     await probe_redis(urls.redis_url)
-    await migrate(urls.database_url)
+    async with access(urls, make=True) as keys:
+        await lock(settings, keys)
 
 
 def _banner(settings: Settings, offline: bool, agents: Sequence[str]) -> None:

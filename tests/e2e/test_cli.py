@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agent.access import Project
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Problem
 from cli.ask import facts, print_answer
 from cli.plain import plain, text
@@ -169,7 +170,7 @@ def test_markup_in_text_is_shown_and_does_nothing() -> None:
 
 def test_an_answer_with_escape_sequences_is_printed_without_them() -> None:
     out = io.StringIO()
-    print_answer(Console(file=out), AnswerAccepted(text=f"one\n{HOSTILE}"), None)
+    print_answer(Console(file=out), AnswerAccepted(text=f"one\n{HOSTILE}"), None, Project("default"))
     assert "one\n" in out.getvalue() and "\x1b" not in out.getvalue()
 
 

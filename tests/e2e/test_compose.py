@@ -20,6 +20,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ("migrate", "api", "worker", "jobs")
 STAYING = ("api", "worker", "jobs")
+KEY = "a-key-of-this-test-that-nobody-could-guess"
 QUESTION = {"input": "When was the cue light built?"}
 
 
@@ -45,6 +46,12 @@ def test_nothing_is_published_beyond_loopback() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_compose_does_not_start_a_door_without_a_key() -> None:
+    environment = SERVICES["api"]["environment"]
+    assert environment["CUELIGHT_BOOTSTRAP_KEY"].startswith("${CUELIGHT_BOOTSTRAP_KEY:?")
+    assert "CUELIGHT_ALLOW_OPEN_NETWORK" not in environment
+
+
 def test_a_service_may_drain_before_it_is_killed() -> None:
     for name in STAYING:
         drain_s = float(SERVICES[name]["environment"]["CUELIGHT_DRAIN_S"])
@@ -66,7 +73,9 @@ def test_the_services_started_as_written_answer_a_question(database_url: str, re
         assert api.stdout is not None and jobs.stdout is not None
         assert api.stdout.readline().startswith("ready: ")
         assert jobs.stdout.readline() == "ready: jobs\n"
-        reply = httpx.post(f"http://127.0.0.1:{port}/v1/responses", json=QUESTION, timeout=60).json()
+        url = f"http://127.0.0.1:{port}/v1/responses"
+        assert httpx.post(url, json=QUESTION, timeout=60).status_code == 401
+        reply = httpx.post(url, json=QUESTION, timeout=60, headers={"authorization": f"Bearer {KEY}"}).json()
         assert reply["status"] == "completed"
         assert "1880" in reply["output"][0]["content"][0]["text"]
         for name in STAYING:
@@ -87,7 +96,9 @@ def environment(name: str, urls: dict[str, str]) -> dict[str, str]:
 
 
 def expanded(value: str) -> str:
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: found[2], str(value))
+    """With the defaults of compose; what it would not start without is the key."""
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: found[2], str(value))
+    return re.sub(r"\$\{CUELIGHT_BOOTSTRAP_KEY:\?[^}]*\}", KEY, text)
 
 
 def command(name: str, port: int) -> list[str]:
