@@ -14,6 +14,7 @@ from agent.events import (
     CATALOGUE,
     AnswerAccepted,
     AnswerDrafted,
+    ConversationRecalled,
     DraftRejected,
     Event,
     PassagesFound,
@@ -35,6 +36,7 @@ SAMPLES: list[Event] = [
     AnswerAccepted(text="t"),
     RunFailed(code="transport", message="m"),
     RunCancelled(by="client"),
+    ConversationRecalled(previous="resp_0", messages=()),
 ]
 
 
