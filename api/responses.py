@@ -28,6 +28,7 @@ from api.holding import Holding
 from api.patience import within
 from api.projection import project
 from api.reading import read_query
+from api.references import resolved
 from api.repeats import fingerprint, is_retry, once_key
 from api.stored import stored
 from api.streaming.sending import Streaming
@@ -57,7 +58,8 @@ class Responses:
         for name in request.query_params:
             raise unknown(name)
         body = await read_json(request, self._door.settings.max_body_bytes)
-        admitted = admit(body, self._door, caller_of(request))
+        caller = caller_of(request)
+        admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
         new = self._new(request, body, admitted)
         with structlog.contextvars.bound_contextvars(run=new.id):
             return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))

@@ -45,6 +45,12 @@ class Call:
         return isinstance(options, dict) and bool(options.get("include_usage"))
 
     @property
+    def top_logprobs(self) -> int | None:
+        """How many likely tokens are wanted at each place; None where no probabilities are."""
+        body = self.body or {}
+        return int(body.get("top_logprobs") or 0) if body.get("logprobs") is True else None
+
+    @property
     def response_format(self) -> str:
         """`text`, `json_object`, `json_schema`, or `json_schema_strict` if the caller wants it enforced."""
         wanted = (self.body or {}).get("response_format")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,9 @@ class Completion:
     prompt_chars: int
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     refusal: str | None = None
+    reasoning: str | None = None
+    logprobs: int | None = None
+    """How many likely tokens to tell at each place; None for no probabilities."""
     finish_reason: str = "stop"
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -68,7 +72,10 @@ class Completion:
         message: dict[str, Any] = {"role": "assistant", "content": self.content, "refusal": self.refusal}
         if self.tool_calls:
             message["tool_calls"] = list(self.tool_calls)
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        if self.reasoning is not None:
+            message["reasoning_content"] = self.reasoning
+        logprobs = None if self.logprobs is None else probabilities(self.content or "", self.logprobs)
+        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason}
         return self._named("chat.completion", [choice], self.tokens.wire() if self.usage else None)
 
     def chunks(self) -> list[dict[str, Any]]:
@@ -134,6 +141,12 @@ def pieces(text: str) -> list[str]:
     """`text` in pieces of a few words; a long one in at most two hundred."""
     size = max(16, -(-len(text) // 200))
     return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def probabilities(text: str, top: int) -> dict[str, Any]:
+    """A made-up probability for every word, and as many of the likeliest as were asked for."""
+    tokens = [{"token": word, "logprob": -0.5, "bytes": [*word.encode()]} for word in re.findall(r"\s*\S+|\s+", text)]
+    return {"content": [{**token, "top_logprobs": [token] * top} for token in tokens], "refusal": None}
 
 
 def _per_four(chars: int) -> int:

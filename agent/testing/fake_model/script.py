@@ -59,6 +59,10 @@ class Line(_Strict):
     answer: str | dict[str, Any] | list[Any] | None = None
     """Text, or what is sent as its JSON text. `{{question}}` and `{{n}}` are filled in."""
     tool_calls: tuple[ScriptedToolCall, ...] = ()
+    reasoning: str | None = None
+    """Thoughts, told beside the answer as `reasoning_content`."""
+    finish_reason: str | None = None
+    """Why it stopped, where that is not what follows from the answer."""
     usage: ScriptedUsage | Literal["none"] | None = None
     """`none` for an endpoint that reports no usage."""
     delay_ms: float = Field(0, ge=0)
