@@ -22,7 +22,7 @@ CITY = {
 }
 WEATHER = {"type": "function", "name": "weather", "description": "The weather.", "parameters": CITY, "strict": True}
 TIME = {"type": "function", "name": "time", "parameters": None}
-ASKED = {"model": "chat", "input": "Does it rain in Oslo?", "tools": [WEATHER, TIME]}
+ASKED: dict[str, Any] = {"model": "chat", "input": "Does it rain in Oslo?", "tools": [WEATHER, TIME]}
 SECRET = "xyzzyplugh"
 
 

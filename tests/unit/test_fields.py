@@ -197,7 +197,7 @@ def test_what_nobody_knows_about_an_option_is_refused() -> None:
 
 def test_calls_results_and_thoughts_are_messages_of_the_request() -> None:
     thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}], "content": []}
-    secret = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA", "content": None}
+    secret: dict[str, Any] = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA", "content": None}
     request = admitted(input=[USER, thought, secret, {**CALL, "id": "fc_1", "status": "completed"}, RESULT])
     assert [message.role for message in request.messages] == ["user", "assistant", "assistant", "assistant", "tool"]
     _, thinks, knows, calls, brings = request.messages
