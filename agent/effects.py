@@ -5,7 +5,7 @@ An effect's canonical form (`canonical`) is what is recorded and hashed: same qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -14,11 +14,14 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.events import Passage, Usage
-from agent.items import FinishReason, FunctionCall, FunctionTool, Lean, ToolChoice, Wishes
+from agent.items import FinishReason, FunctionCall, FunctionTool, Lean, TextFormat, ToolChoice, Wishes
 from agent.request import Message
+from agent.text.estimate import estimated_tokens
 
 Answer = TypeVar("Answer", bound=BaseModel)
 AnswerType = type[BaseModel]
+MESSAGE_TOKENS = 4
+"""What a message takes beside its text, about."""
 
 
 class Effect(Lean, Generic[Answer]):
@@ -82,7 +85,7 @@ class CallModel(Effect[ModelAnswer]):
     """
 
     type = "call_model"
-    later = frozenset({"tools", "tool_choice", "parallel_tool_calls", "wishes"})
+    later = frozenset({"tools", "tool_choice", "parallel_tool_calls", "wishes", "form"})
     answer_type = ModelAnswer
     model: str
     prompt: str
@@ -94,6 +97,8 @@ class CallModel(Effect[ModelAnswer]):
     tool_choice: ToolChoice = ToolChoice()
     parallel_tool_calls: bool = True
     wishes: Wishes = Wishes()
+    form: TextFormat = TextFormat()
+    """The form that the client wants the answer in; `output_schema` is an agent's own."""
     question: str = Field("", exclude=True)
     passages: tuple[Passage, ...] = Field((), exclude=True)
     """`question` and `passages` stand in the messages already; a model that reads no prompts gets them as they are."""
@@ -102,18 +107,26 @@ class CallModel(Effect[ModelAnswer]):
         """Hash of what the model reads, whichever model it is."""
         said = [[message.role, message.content, *_beyond_text(message)] for message in self.messages]
         tools = [[tool.model_dump() for tool in self.tools]] if self.tools else []
-        return sha256(orjson.dumps([said, self.output_schema, *tools])).hexdigest()
+        form = [self.form.model_dump()] if self.form.type != "text" else []
+        return sha256(orjson.dumps([said, self.output_schema, *tools, *form])).hexdigest()
 
     def prompt_bytes(self) -> int:
-        """Length of all that the model reads as UTF-8; no byte-level tokenizer makes more tokens of it than bytes.
+        """At least the length of all that the model reads as UTF-8; no byte-level tokenizer makes more tokens of it.
 
         An image counts with the length of its address or data: what it costs, its endpoint alone knows.
         """
-        said = [message.content for message in self.messages]
         beyond = [orjson.dumps(_beyond_text(message)).decode() for message in self.messages if _beyond_text(message)]
+        return sum(len(text.encode("utf-8", "replace")) for text in (*self._texts(), *beyond))
+
+    def prompt_tokens(self) -> int:
+        """An estimate of what the model reads, in tokens. Images and files count nothing."""
+        return sum(map(estimated_tokens, self._texts())) + MESSAGE_TOKENS * len(self.messages)
+
+    def _texts(self) -> Sequence[str]:
+        said = [message.content for message in self.messages]
+        calls = [call.arguments for message in self.messages for call in message.tool_calls]
         tools = [tool.model_dump_json() for tool in self.tools]
-        read = (*said, *beyond, *tools, self.output_schema or "")
-        return sum(len(text.encode("utf-8", "replace")) for text in read)
+        return (*said, *calls, *tools, self.output_schema or "", self.form.json_schema or "")
 
 
 def _beyond_text(message: Message) -> list[Any]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.items import Reasoning
+from agent.prompting.conversation import chars
 from agent.request import Message, Request, StreamOptions
 from api.access import Caller
 from api.door import AgentCard, Door
 from api.errors import invalid
-from api.fields.conversation import chars, check_conversation
+from api.fields.conversation import check_conversation
 from api.fields.fitting import check_fit
 from api.fields.idle import refuse_others
 from api.fields.options import Options, read_options

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from api.errors import ApiError, invalid
 
-MAX_DEPTH = 32
-"""Levels of JSON; the deepest thing the API knows has eight."""
+MAX_DEPTH = 64
+"""Levels of JSON; a JSON Schema, the deepest thing that the API knows, may have 48 of them."""
 
 
 async def read_json(request: Request, max_bytes: int) -> Any:

@@ -24,7 +24,7 @@ def output_items(run: str, request: Request, answer: AnswerAccepted, links: Link
     if answer.reasoning:
         summary = [{"type": "summary_text", "text": text} for text in answer.reasoning]
         items.append({"type": "reasoning", "id": _id("rs", run), "summary": summary})
-    if answer.text.strip() or not answer.calls:
+    if answer.text.strip() or not (answer.calls or answer.incomplete):
         items.append(_answer(run, request, answer, links))
     return [*items, *(_call(call, _id("fc", run, f"_{n}")) for n, call in enumerate(answer.calls))]
 

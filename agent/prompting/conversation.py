@@ -15,7 +15,7 @@ def turns(conversation: Sequence[Message]) -> tuple[Message, ...]:
     Results are fenced: a tool brings what others wrote. What systems and developers say is left out, for it is folded
     into the instructions; so are thoughts, which no endpoint takes from others.
     """
-    results = iter(_results(conversation))
+    results = iter(results_of(conversation))
     told: list[Message] = []
     for message in _grouped(conversation):
         told.append(message)
@@ -26,7 +26,7 @@ def turns(conversation: Sequence[Message]) -> tuple[Message, ...]:
 
 def unpaired(conversation: Sequence[Message]) -> tuple[int, str] | None:
     """The first item whose call or result is missing, and its `call_id`: no endpoint takes such a conversation."""
-    found = _results(conversation)
+    found = results_of(conversation)
     results, used = iter(found), set(found)
     for place, message in enumerate(conversation):
         if message.role == "tool" and place not in used:
@@ -37,7 +37,18 @@ def unpaired(conversation: Sequence[Message]) -> tuple[int, str] | None:
     return None
 
 
-def _results(conversation: Sequence[Message]) -> list[int | None]:
+def chars(conversation: Sequence[Message]) -> int:
+    """All characters of text that a conversation has."""
+    calls = [call for turn in conversation for call in turn.tool_calls]
+    thoughts = [turn.reasoning for turn in conversation if turn.reasoning]
+    return (
+        sum(len(turn.content) for turn in conversation)
+        + sum(len(call.arguments) for call in calls)
+        + sum(len(text) for thought in thoughts for text in (*thought.summary, thought.encrypted_content or ""))
+    )
+
+
+def results_of(conversation: Sequence[Message]) -> list[int | None]:
     """For every call, in order, the place of its result: that of the first call before it with its id and no result."""
     found: list[int | None] = []
     waiting: dict[str, list[int]] = {}

@@ -16,13 +16,13 @@ from agent.prompting.prompt import Prompt
 from agent.request import Message, Request, split
 
 SUPPLIED: Mapping[str, frozenset[str]] = {
-    "system": frozenset({"instructions", "tools"}),
+    "system": frozenset({"instructions", "tools", "form"}),
     "user": frozenset({"question", "passages"}),
     "repair": frozenset({"problems"}),
 }
 """The roles that the shipped steps render, and what each is given: blocks of data, tuples of them, or None.
 
-`tools` is whether there are functions that can be called, or results of such.
+`tools` is whether there are functions that can be called, or results of such; `form` whether the client asked for JSON.
 """
 
 MOST_PROBLEMS = 8
@@ -61,7 +61,8 @@ def opening(
     before, asked, since = split(turns(request.messages if conversation is None else conversation))
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
     tools = bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
-    system = Message(role="system", content=prompt.render("system", instructions=instructions, tools=tools))
+    form = request.text.format.type != "text"
+    system = Message(role="system", content=prompt.render("system", instructions=instructions, tools=tools, form=form))
     return (system, *before, *question, *since)
 
 

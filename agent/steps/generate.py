@@ -68,6 +68,7 @@ class Drafting:
             tool_choice=request.tool_choice,
             parallel_tool_calls=request.parallel_tool_calls,
             wishes=request.wishes,
+            form=request.text.format,
             question=question_of(conversation_of(run)),
             passages=passages_of(run),
         )

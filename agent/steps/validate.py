@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from agent.checks import CitedAnswer, cite, parse
 from agent.checks.calling import MOST_CALLS, argument_problems, judge_calls
 from agent.checks.draft import Check, Draft
+from agent.checks.structured import structured
 from agent.effects import Ask
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Problem, RunFailed
 from agent.items import ToolChoice
@@ -42,6 +43,8 @@ class Validate:
         event, silent = whole(event, run.request), bool(event.calls)
         if problems := self._problems_of_calls(event, run.request):
             return [DraftRejected(problems=shortened(problems), repairs=event.repairs)]
+        if is_cut_short(event, run.request):
+            return [cut_short(event)]
         draft = self._read(event, run)
         problems = self._judge(draft, silent) if isinstance(draft, Draft) else draft
         if problems or not isinstance(draft, Draft):
@@ -59,8 +62,10 @@ class Validate:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
         passages = passages_of(run)
         if self.output is None:
-            said, calls = event.draft, event.calls
-            return Draft(raw=said, answer=said, request=run.request, passages=passages, calls=calls)
+            said = formed(event, run.request)
+            if isinstance(said, list):
+                return [Problem(check=UNREADABLE, message=message) for message in said]
+            return Draft(raw=event.draft, answer=said, request=run.request, passages=passages, calls=event.calls)
         value = parse(event.draft, event.finish_reason, self.output)
         if isinstance(value, list):
             return [Problem(check=UNREADABLE, message=message) for message in value]
@@ -89,13 +94,47 @@ class Validate:
             citations=() if draft.no_answer else cite(draft),
             no_answer=draft.no_answer,
             incomplete="max_output_tokens" if event.finish_reason == "length" else None,
-            checks=tuple(name_of(check) for check in self.checks),
+            checks=(*_forms(draft.request), *(name_of(check) for check in self.checks)),
             model=event.model,
             offline=event.offline,
             repairs=event.repairs,
             calls=draft.calls,
             logprobs=event.logprobs if draft.answer == event.draft else "",
         )
+
+
+def formed(event: AnswerDrafted, request: Request) -> str | list[str]:
+    """What a draft says in the form that the client asked for, or what is wrong with it.
+
+    Beside calls there is no answer yet: what is said there in another form is left out.
+    """
+    if request.text.format.type == "text":
+        return event.draft
+    said = structured(event.draft, event.finish_reason, request.text.format)
+    return "" if event.calls and isinstance(said, list) else said
+
+
+def is_cut_short(event: AnswerDrafted, request: Request) -> bool:
+    """Whether the token limit cut off an answer that is only one as a whole."""
+    if event.finish_reason != "length" or request.text.format.type == "text":
+        return False
+    return isinstance(structured(event.draft, event.finish_reason, request.text.format), list)
+
+
+def cut_short(event: AnswerDrafted) -> AnswerAccepted:
+    """The ending without a word of what was cut off: half of it cannot be checked, and more would not fit either."""
+    return AnswerAccepted(
+        text="",
+        incomplete="max_output_tokens",
+        model=event.model,
+        offline=event.offline,
+        repairs=event.repairs,
+        calls=event.calls,
+    )
+
+
+def _forms(request: Request) -> Sequence[str]:
+    return () if request.text.format.type == "text" else (UNREADABLE,)
 
 
 def most_calls(request: Request) -> int:

@@ -26,14 +26,3 @@ def check_conversation(turns: Sequence[Message], *, continued: bool = False) -> 
     if not continued and (found := unpaired(turns)):
         missing = "call" if turns[found[0]].role == "tool" else "output"
         raise invalid(join("input", found[0]), f"there is no {missing} with the call_id {found[1]!r}")
-
-
-def chars(turns: Sequence[Message]) -> int:
-    """All characters of text that a conversation has."""
-    calls = [call for turn in turns for call in turn.tool_calls]
-    thoughts = [turn.reasoning for turn in turns if turn.reasoning]
-    return (
-        sum(len(turn.content) for turn in turns)
-        + sum(len(call.arguments) for call in calls)
-        + sum(len(text) for thought in thoughts for text in (*thought.summary, thought.encrypted_content or ""))
-    )

@@ -26,6 +26,8 @@ def _refuse_forms(request: Request, offer: Offer, there: Iterable[Offer]) -> Non
     """An agent whose answer has a form of its own cannot give it another one."""
     if request.tools:
         raise _no("tools", "calls no functions of its clients", offer, there)
+    if request.text.format.type != "text":
+        raise _no("text.format", "gives no answer in another form", offer, there)
     if request.top_logprobs:
         raise _no("top_logprobs", "has no probabilities to tell", offer, there)
     if "message.output_text.logprobs" in request.include:

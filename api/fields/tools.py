@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from agent.checks.json_schema import BadSchema, compiled
 from agent.items import FunctionTool, ToolChoice
 from api.body import join
 from api.errors import invalid, shown, unknown, unsupported
+from api.fields.schema import read_schema
 
 MOST_TOOLS = 128
 MOST_BYTES = 262_144
@@ -81,20 +81,9 @@ def _tool(value: Any, path: str) -> FunctionTool:
 
 
 def _schema(value: Any, path: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise invalid(path, "must be a JSON Schema, as an object")
-    if value.get("type", "object") != "object":
+    if isinstance(value, dict) and value.get("type", "object") != "object":
         raise invalid(join(path, "type"), "must be 'object': the arguments of a function are one")
-    try:
-        text = orjson.dumps(value).decode()
-        compiled(text)
-    except BadSchema as error:
-        for part in error.path:
-            path = join(path, part)
-        raise invalid(path, str(error)) from None
-    return text
+    return read_schema(value, path)
 
 
 def _allowed(value: Mapping[str, Any]) -> ToolChoice:

@@ -258,7 +258,6 @@ def test_fields_that_are_not_supported_yet_are_accepted_when_they_ask_for_nothin
         ("previous_response_id", "resp_1"),
         ("conversation", "conv_1"),
         ("prompt", {"id": "p"}),
-        ("text", {"format": {"type": "json_object"}}),
         ("truncation", "auto"),
     ],
 )

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SAMPLES: list[Event] = [
     RequestReceived(agent="documents"),
+    ConversationRecalled(previous="resp_0", messages=()),
     PassagesFound(query="q", collection="default", index_version=1, passages=()),
     AnswerDrafted(draft="d", model="m", endpoint="e", prompt="p@1.0.0+00000000"),
     DraftRejected(problems=(), repairs=0),

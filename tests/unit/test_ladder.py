@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent.adapters.model.classify import Reply
-from agent.adapters.model.ladder import Shape, adapted, body, first_shape, tightened
+from agent.adapters.model.forms import tightened
+from agent.adapters.model.ladder import Shape, adapted, body, first_shape
 from agent.effects import CallModel
 from agent.request import Message
 

@@ -181,7 +181,9 @@ def test_a_prompt_without_its_header_is_refused() -> None:
 
 
 def test_a_prompt_that_wants_what_no_step_gives_is_refused() -> None:
-    with pytest.raises(Misconfigured, match=r"system\.j2 uses `colour`, but that role is given only `instructions`"):
+    with pytest.raises(
+        Misconfigured, match=r"system\.j2 uses `colour`, but that role is given only `form`, `instructions`, `tools`"
+    ):
         check_supplied(Prompt.from_sources({**SOURCES, "system.j2": "{{ colour }}"}))
     with pytest.raises(Misconfigured, match=r"'greet' has no repair\.j2"):
         check_supplied(Prompt.from_sources({name: text for name, text in SOURCES.items() if name != "repair.j2"}))

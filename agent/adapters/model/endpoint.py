@@ -13,7 +13,7 @@ import orjson
 
 from agent.adapters.model.classify import MAX_BODY_BYTES, Reply, classify
 from agent.adapters.model.complaint import excerpt
-from agent.adapters.model.ladder import Shape, adapted, body, first_shape
+from agent.adapters.model.ladder import Shape, adapted, body, first_shape, learned
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import Misconfigured, Permanent, Transient
 from agent.settings import EndpointSettings, ModelSettings
@@ -107,7 +107,7 @@ class Endpoint:
             reply = await self._post(body(effect, tried), limit_s, headers)
             shape = adapted(tried, effect, reply)
         if reply.succeeded and tried != known:
-            self._shapes[effect.model] = tried
+            self._shapes[effect.model] = learned(known, tried, effect)
         return reply
 
     async def _post(self, content: dict[str, Any], limit_s: float, headers: Mapping[str, str]) -> Reply:

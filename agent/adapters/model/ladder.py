@@ -7,19 +7,17 @@ so the answer to each is found by asking. `tools` are never left out: a model th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from agent.adapters.model.classify import Reply
 from agent.adapters.model.complaint import Complaint, complaint
+from agent.adapters.model.forms import BELOW, Rung, in_words, response_format, rung_of
 from agent.adapters.model.wire import Choosing, messages, tools, wishes
 from agent.effects import CallModel
 from agent.settings import Structured
 
-Rung = Literal["json_schema", "json_object", "none"]
-_BELOW: Mapping[Rung, Rung] = {"json_schema": "json_object", "json_object": "none"}
 _ABOUT_FORMAT = ("response_format", "response format", "json_schema", "json_object", "structured output", "grammar")
 _UNKNOWN = (
     "unsupported",
@@ -35,8 +33,6 @@ _UNKNOWN = (
 _TOGETHER: Mapping[str, frozenset[str]] = {
     name: frozenset({"logprobs", "top_logprobs"}) for name in ("logprobs", "top_logprobs")
 }
-_BY_NAME = ("properties", "$defs", "definitions")
-_LITERAL = ("enum", "const", "examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +57,33 @@ def first_shape(structured: Structured) -> Shape:
 
 def body(effect: CallModel, shape: Shape) -> dict[str, Any]:
     """The request as JSON; characters that are no text (lone surrogates) are replaced."""
+    rung = rung_of(effect, shape.rung)
     fields: dict[str, Any] = {
         "model": effect.model,
-        "messages": messages(effect.messages),
+        "messages": _with_words(messages(effect.messages), in_words(effect, rung)),
         shape.limit: effect.max_output_tokens,
         **tools(effect, shape.choosing, strict=shape.strict, parallel=shape.parallel),
         **{name: value for name, value in wishes(effect.wishes).items() if name not in shape.without},
     }
     if effect.temperature is not None and shape.temperature:
         fields["temperature"] = effect.temperature
-    if effect.output_schema is not None and shape.rung != "none":
-        fields["response_format"] = _response_format(effect.output_schema, shape.rung)
+    if (wanted := response_format(effect, rung)) is not None:
+        fields["response_format"] = wanted
     return fields
+
+
+def learned(known: Shape, tried: Shape, effect: CallModel) -> Shape:
+    """What to begin with next time, after `tried` was taken: a client's own form says nothing about others'."""
+    return tried if effect.form.type == "text" else replace(tried, rung=known.rung)
+
+
+def _with_words(said: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
+    """With more words of the system, which stand in its first message."""
+    if not words:
+        return said
+    if said and said[0]["role"] == "system":
+        return [{**said[0], "content": f"{said[0]['content']}\n\n{words}"}, *said[1:]]
+    return [{"role": "system", "content": words}, *said]
 
 
 def adapted(shape: Shape, effect: CallModel, reply: Reply) -> Shape | None:
@@ -83,7 +94,7 @@ def adapted(shape: Shape, effect: CallModel, reply: Reply) -> Shape | None:
     if shape.limit == "max_tokens" and said.mentions("max_completion_tokens"):
         return replace(shape, limit="max_completion_tokens")
     if _about_format(shape, effect, said):
-        return replace(shape, rung=_BELOW[shape.rung])
+        return replace(shape, rung=BELOW[rung_of(effect, shape.rung)])
     if shape.temperature and effect.temperature is not None and said.mentions("temperature"):
         return replace(shape, temperature=False)
     return _about_tools(shape, effect, said) or _about_wishes(shape, effect, said)
@@ -112,37 +123,5 @@ def _about_wishes(shape: Shape, effect: CallModel, said: Complaint) -> Shape | N
 
 
 def _about_format(shape: Shape, effect: CallModel, said: Complaint) -> bool:
-    sent = effect.output_schema is not None and shape.rung in _BELOW
+    sent = rung_of(effect, shape.rung) in BELOW
     return sent and shape.steps_down and said.mentions(*_ABOUT_FORMAT)
-
-
-def _response_format(schema: str, rung: Rung) -> dict[str, Any]:
-    if rung == "json_object":
-        return {"type": "json_object"}
-    strict = {"name": "answer", "strict": True, "schema": tightened(json.loads(schema))}
-    return {"type": "json_schema", "json_schema": strict}
-
-
-def tightened(schema: Any) -> Any:
-    """A JSON Schema as strict mode wants it: objects closed, every property required, no defaults, bare references.
-
-    It only tells the model what to write; the answer is checked against the schema as it was given.
-    """
-    if isinstance(schema, list):
-        return [tightened(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": schema["$ref"]}
-    tight = {key: _tightened(key, value) for key, value in schema.items() if key != "default"}
-    if isinstance(tight.get("properties"), dict):
-        tight |= {"additionalProperties": False, "required": list(tight["properties"])}
-    return tight
-
-
-def _tightened(key: str, value: Any) -> Any:
-    if key in _LITERAL:
-        return value
-    if key in _BY_NAME and isinstance(value, dict):
-        return {name: tightened(each) for name, each in value.items()}
-    return tightened(value)

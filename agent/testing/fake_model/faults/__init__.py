@@ -29,6 +29,7 @@ from agent.testing.fake_model.faults.contents import (
 )
 from agent.testing.fake_model.faults.statuses import (
     BadRequest,
+    ContextLength,
     InsufficientQuota,
     NotFound,
     RateLimited,
@@ -41,6 +42,7 @@ Fault = Annotated[
     | InsufficientQuota
     | ServerError
     | BadRequest
+    | ContextLength
     | Unauthorized
     | NotFound
     | Hang

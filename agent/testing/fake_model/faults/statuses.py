@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.testing.fake_model.call import Call
+from agent.testing.fake_model.call import Call, text_of
 from agent.testing.fake_model.completion import Completion, error_payload, json_reply
 from agent.testing.fake_model.faults.base import FaultBase
 from agent.testing.fake_model.wire import Reply
@@ -84,6 +84,23 @@ class BadRequest(StatusFault):
         param = "response_format" if self.when_response_format else None
         message = self.message or _REJECTIONS[self.when_response_format]
         return json_reply(error_payload(message, "invalid_request_error", param=param), 400)
+
+
+class ContextLength(StatusFault):
+    """400 for calls whose messages have more than `chars` characters of text together; others are answered."""
+
+    kind: Literal["context_length"]
+    chars: int = Field(0, ge=0)
+
+    def applies(self, call: Call, /) -> bool:
+        return sum(len(text_of(message)) for message in call.messages) > self.chars
+
+    def reply(self, completion: Completion, /) -> Reply:
+        message = (
+            f"This model's maximum context length is {self.chars} tokens. Please reduce the length of the messages."
+        )
+        said = error_payload(message, "invalid_request_error", "context_length_exceeded", param="messages")
+        return json_reply(said, 400)
 
 
 class Unauthorized(StatusFault):
