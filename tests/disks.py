@@ -1,7 +1,8 @@
-"""A disk of a test's own, which can be full: a file system in memory, on machines that let us mount one."""
+"""A disk of a test's own, which can be full: a file system in memory or in a file, where we may mount one."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NO_MOUNT = "this machine does not let us mount a file system, and no other disk may be filled"
-TIMES = 20
-"""Its users write while it shrinks: what is in use a moment later may not fit any more."""
+BALLAST = "ballast"
+BLOCK_BYTES = 4_096
+PRIVATE_MOUNTS = 0x00020000
+"""CLONE_NEWNS of `unshare(2)`."""
 
 
 class NoMount(Exception):
@@ -20,41 +23,64 @@ class NoMount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Mounted at `path`. What was written stays when it is full, and every new block is refused."""
+    """Mounted at `path`. Nothing else stands between its users and a disk that has no room."""
 
     path: Path
-    size_bytes: int
 
     def fill(self) -> None:
-        """From now on it has no room. Raises `subprocess.CalledProcessError` if it cannot be."""
-        for left in reversed(range(TIMES)):
-            if _mount(self.path, f"remount,size={used_bytes(self.path)}", check=left == 0):
-                return
+        """From now on every new block is refused; what was written stays, and may be written over."""
+        with (self.path / BALLAST).open("wb") as file:
+            at, bite = 0, 1 << 30
+            while bite >= BLOCK_BYTES:
+                try:
+                    os.posix_fallocate(file.fileno(), at, bite)
+                    at += bite
+                except OSError:
+                    bite //= 2
 
     def free(self) -> None:
-        """From now on it has all of its room again."""
-        _mount(self.path, f"remount,size={self.size_bytes}")
+        """From now on it has room again."""
+        (self.path / BALLAST).unlink(missing_ok=True)
 
 
 @contextmanager
-def disk(path: Path, size_bytes: int) -> Iterator[Disk]:
+def disk_in_memory(path: Path, size_bytes: int) -> Iterator[Disk]:
     """A disk at the directory `path`; gone afterwards, whoever still has a file there. Raises `NoMount`."""
+    with _mounted(path, "-t", "tmpfs", "-o", f"size={size_bytes},mode=0755", "cuelight-test"):
+        yield Disk(path)
+
+
+@contextmanager
+def disk_in_file(path: Path, image: Path, size_bytes: int) -> Iterator[Disk]:
+    """As above, with a file below it that takes no more room than what was written. Raises `NoMount`."""
+    with image.open("wb") as file:
+        file.truncate(size_bytes)
+    _do("mkfs.ext4", "-q", "-m", "0", str(image))
+    with _mounted(path, "-o", "loop", str(image)):
+        yield Disk(path)
+
+
+def mount_for_ourselves() -> None:
+    """From now on what this process mounts is seen by its children only, and is gone when all of them are.
+
+    Call it before there are threads. Raises `NoMount`.
+    """
+    if ctypes.CDLL(None).unshare(PRIVATE_MOUNTS) != 0:
+        raise NoMount(NO_MOUNT)
+    _do("mount", "--make-rprivate", "/")
+
+
+@contextmanager
+def _mounted(path: Path, *words: str) -> Iterator[None]:
+    _do("mount", *words, str(path))
     try:
-        _mount(path, f"size={size_bytes},mode=0755")
+        yield
+    finally:
+        _do("umount", "--lazy", str(path))
+
+
+def _do(*words: str) -> None:
+    try:
+        subprocess.run(words, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoMount(NO_MOUNT) from error
-    try:
-        yield Disk(path, size_bytes)
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
-def used_bytes(path: Path) -> int:
-    """In whole blocks, as the file system counts them."""
-    found = os.statvfs(path)
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
-
-
-def _mount(path: Path, options: str, *, check: bool = True) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", options, "cuelight-test", str(path)]
-    return subprocess.run(command, check=check, capture_output=True).returncode == 0

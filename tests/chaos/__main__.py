@@ -8,7 +8,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import uvloop
@@ -17,6 +18,10 @@ from tests.chaos import machine, report
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import TABLE
 from tests.chaos.invariants import audit
+from tests.disks import Disk, NoMount, disk_in_file, mount_for_ourselves
+
+DISK_BYTES = 8 << 30
+"""More than the ledger of a long run takes; the file below is as large as what was written."""
 
 
 def arguments() -> argparse.Namespace:
@@ -53,13 +58,33 @@ def _make(order: machine.Order, out: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix="cuelight-chaos-"))
     home.chmod(0o755)  # PostgreSQL may run as another user
     try:
-        uvloop.run(_until_told(machine.run(order, home, out)))
+        with _disk(order, home) as disk:
+            try:
+                uvloop.run(_until_told(machine.run(order, home, out, disk)))
+            finally:
+                _keep_logs(home, out / "logs")
     finally:
-        logs = out / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        for log in (*home.glob("*.log"), *home.glob("ledger/*.log")):
-            shutil.copy(log, logs)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _disk(order: machine.Order, home: Path) -> Iterator[Disk | None]:
+    """A disk for the ledger alone, if it is to be filled and this machine lets us mount one."""
+    path = home / "ledger"
+    path.mkdir()
+    with ExitStack() as stack:
+        found = None
+        if not order.faults or any(TABLE[name].needs == "disk" for name in order.faults):
+            with suppress(NoMount):
+                mount_for_ourselves()
+                found = stack.enter_context(disk_in_file(path, home / "ledger.img", DISK_BYTES))
+        yield found
+
+
+def _keep_logs(home: Path, logs: Path) -> None:
+    logs.mkdir(parents=True, exist_ok=True)
+    for log in (*home.glob("*.log"), *home.glob("ledger/*.log")):
+        shutil.copy(log, logs)
 
 
 async def _until_told(run: Coroutine[None, None, None]) -> None:

@@ -19,6 +19,7 @@ from tests.chaos.load import Ask
 from tests.chaos.notebook import Notebook, read
 from tests.chaos.plan import Planned, draw
 from tests.chaos.stage import Stage, set_up
+from tests.disks import Disk
 
 READ_AGAIN = 2_000
 """So many runs are read again at every door when all is quiet."""
@@ -36,11 +37,14 @@ class Order:
     quiet_s: float = 90.0
 
 
-async def run(order: Order, home: Path, out: Path) -> None:
-    """Make the run; what was seen stands in `out`. `home` is for what the processes need, and is thrown away."""
+async def run(order: Order, home: Path, out: Path, disk: Disk | None = None) -> None:
+    """Make the run; what was seen stands in `out`. `home` is for what the processes need, and is thrown away.
+
+    `disk` is what the ledger's files are on, if it may be filled.
+    """
     notes = Notebook(out)
     try:
-        async with set_up(home, notes) as stage:
+        async with set_up(home, notes, disk) as stage:
             kinds = [
                 name for name, kind in TABLE.items() if _possible(stage, name, order) and kind.needs in stage.can | {""}
             ]

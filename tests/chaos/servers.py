@@ -7,10 +7,12 @@ import os
 import resource
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
+import asyncpg
 import psutil
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -67,6 +69,27 @@ class Valkey(Child):
         cut = min(most_bytes, path.stat().st_size // 2)
         os.truncate(path, path.stat().st_size - cut)
         return cut
+
+    def damage(self) -> int:
+        """Break the file in its middle, at the beginning of a command; at which byte. The server must be down."""
+        path = self.tail()
+        content = path.read_bytes()
+        at = content.find(b"\n*", len(content) // 2) + 1
+        path.write_bytes(content[:at] + b"\xff" * 20 + content[at + 20 :])
+        return at
+
+    async def gives_up(self) -> bool:
+        """Whether a server that was started ends rather than answering."""
+        while self.alive:
+            if await self.up(within_s=0.1):
+                return False
+        return True
+
+    def put_aside(self) -> None:
+        """Take the files out of the server's way, as an operator would. The server must be down."""
+        aside = self.home.with_name("valkey.damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        (self.home / "appendonlydir").rename(aside)
 
     def copy_files(self) -> Path:
         """The files as they are now, beside them."""
@@ -129,6 +152,23 @@ class Ledger:
     @property
     def alive(self) -> bool:
         return self._engine.child is not None and self._engine.child.failed() is None
+
+    async def answers(self, within_s: float = ANSWERS_S) -> bool:
+        """Wait until it does what it is asked; started again if it died of what befell it."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if not self.alive:
+                await asyncio.to_thread(self._engine.recover)
+                self.start()
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+                connection = await asyncpg.connect(self.url, timeout=2)
+                try:
+                    await connection.execute("create temporary table room (one int); drop table room")
+                    return True
+                finally:
+                    await connection.close()
+            await asyncio.sleep(0.1)
+        return False
 
     def family(self) -> list[psutil.Process]:
         """The server and its children."""

@@ -19,6 +19,7 @@ from tests.chaos.model import PAGE, Model
 from tests.chaos.notebook import Notebook
 from tests.chaos.proxy import Link, Target
 from tests.chaos.servers import Ledger, Valkey
+from tests.disks import Disk
 
 PREFIX = "chaos"
 ROUTES = ("retrieve", "generate", "validate", "repair")
@@ -63,6 +64,8 @@ class Stage:
     ports: list[int] = field(default_factory=list)
     can: set[str] = field(default_factory=set)
     environment: dict[str, str] = field(default_factory=dict)
+    disk: Disk | None = None
+    """Below the ledger alone, where this machine lets us mount one."""
 
     @property
     def service(self) -> list[Child]:
@@ -84,9 +87,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up(home: Path, notes: Notebook) -> AsyncIterator[Stage]:
+async def set_up(home: Path, notes: Notebook, disk: Disk | None = None) -> AsyncIterator[Stage]:
     """Everything started and answering; all of it is gone afterwards. Raises `RuntimeError` if it does not come up."""
-    stage = _build(home, notes)
+    stage = _build(home, notes, disk)
     tending: asyncio.Task[None] | None = None
     try:
         await _start_servers(stage)
@@ -100,12 +103,12 @@ async def set_up(home: Path, notes: Notebook) -> AsyncIterator[Stage]:
         await _strike(stage)
 
 
-def _build(home: Path, notes: Notebook) -> Stage:
+def _build(home: Path, notes: Notebook, disk: Disk | None) -> Stage:
     redis, ledger = Valkey(home), Ledger(home)
     model = Model(home, cuelight(), free_port())
     targets: dict[str, Target] = {"redis": redis.socket, "ledger": ledger.socket, "model": ("127.0.0.1", model.port)}
     links = {name: Link(name, target) for name, target in targets.items()}
-    return Stage(home, notes, redis, ledger, model, links)
+    return Stage(home, notes, redis, ledger, model, links, disk=disk, can={"disk"} if disk else set())
 
 
 async def _start_servers(stage: Stage) -> None:

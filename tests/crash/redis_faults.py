@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,18 +91,22 @@ async def kill(scene: Scene) -> None:
     await scene.start()
 
 
-async def start_empty(scene: Scene) -> None:
-    await scene.redis.kill()
-    shutil.rmtree(scene.redis.home / "appendonlydir")
-    await scene.start()
-
-
 async def cut_file(scene: Scene) -> None:
     await scene.marked(MARKS)
     size = scene.redis.tail().stat().st_size
     await scene.marked(MARKS)
     await scene.redis.kill()
     os.truncate(scene.redis.tail(), size - 7)
+    await scene.start()
+
+
+async def broken_file(scene: Scene) -> None:
+    """The server gives up on it, and whoever runs the server has it start without."""
+    await scene.redis.kill()
+    assert scene.redis.damage() > 0
+    scene.redis.start()
+    assert await scene.redis.gives_up()
+    scene.redis.put_aside()
     await scene.start()
 
 
@@ -162,8 +165,8 @@ FAULTS: dict[str, tuple[Fault, dict[str, int]]] = {
     "XGROUP DESTROY": (destroy_groups, {"regroups": 1}),
     "eviction of every key": (evict, {"losses": 1}),
     "kill -9 and a restart": (kill, {"restarts": 1}),
-    "a start on an empty disk": (start_empty, {"losses": 1}),
     "a file that was cut short": (cut_file, {"losses": 1, "rewinds": 1}),
+    "an empty start beside a file that was broken in its middle": (broken_file, {"losses": 1}),
     "an old copy of the file": (old_copy, {"losses": 1, "rewinds": 1}),
     "a frozen server": (freeze, {}),
     "a full disk": (full_disk, {}),

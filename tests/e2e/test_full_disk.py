@@ -14,7 +14,7 @@ import structlog
 
 from agent.adapters.embedded import Engines, EngineUrls
 from tests.chaos.servers import Ledger
-from tests.disks import Disk, NoMount, disk
+from tests.disks import Disk, NoMount, disk_in_memory
 from tests.e2e.house import House, opened, until
 
 SIZE_BYTES = 256_000_000
@@ -33,7 +33,7 @@ async def full(engines: Engines, data_dir: Path, redis_prefix: str) -> AsyncIter
     path = data_dir / "disk"
     path.mkdir()
     try:
-        with disk(path, SIZE_BYTES) as found:
+        with disk_in_memory(path, SIZE_BYTES) as found:
             ledger = Ledger(path)
             ledger.start()
             assert await ledger.up()

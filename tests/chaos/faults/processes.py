@@ -103,6 +103,20 @@ async def kill_postgres(stage: Stage, planned: Planned) -> Told:
         return {"up": await stage.ledger.up()}
 
 
+async def ledger_full(stage: Stage, planned: Planned) -> Told:
+    """Its disk has no room for a while. If its log needs another file meanwhile it dies, and is started again."""
+    ledger, disk = stage.ledger, stage.disk
+    assert disk is not None
+    async with ledger.lock:
+        starts = ledger.starts
+        disk.fill()
+        try:
+            await asyncio.sleep(length(planned, 1.0, 6.0))
+        finally:
+            disk.free()
+        return {"up": await ledger.answers(), "died": ledger.starts - starts}
+
+
 async def freeze_postgres(stage: Stage, planned: Planned) -> Told:
     async with stage.ledger.lock:
         stage.ledger.freeze()

@@ -1,4 +1,4 @@
-"""Faults of Redis: it dies, forgets, goes back in time, has no disk left, or holds what nobody of ours wrote."""
+"""Faults of Redis: it dies, forgets, goes back in time, loses its files or its disk, or holds what none of us wrote."""
 
 from __future__ import annotations
 
@@ -63,6 +63,21 @@ async def aof_truncate(stage: Stage, planned: Planned) -> Told:
         redis.start()
         redis.held = False
         return {"cut_bytes": cut, "up": await redis.up()}
+
+
+async def aof_damage(stage: Stage, planned: Planned) -> Told:
+    """Broken in the middle: the server gives up on its files, and whoever runs it has it start without them."""
+    redis = stage.redis
+    async with redis.lock:
+        redis.held = True
+        await redis.kill()
+        at = redis.damage()
+        redis.start()
+        if gave_up := await redis.gives_up():
+            redis.put_aside()
+            redis.start()
+        redis.held = False
+        return {"at_byte": at, "gave_up": gave_up, "up": await redis.up()}
 
 
 async def aof_old(stage: Stage, planned: Planned) -> Told:

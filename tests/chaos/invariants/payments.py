@@ -12,6 +12,8 @@ MOST_CALLS = 40
 """Of one run: three drafts, each with at most ten attempts, and hand-overs; a run-away is far beyond it."""
 FORGOTTEN_S = 1.5
 """What is written without waiting for the disk may be lost if PostgreSQL is killed within so long."""
+FORGETS = ("kill_postgres", "ledger_full")
+"""A full disk kills it too, if its log needs another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def _bill(evidence: Evidence, run: str, seen: list[Row], rows: list[Row], lost: 
     answered = [row for row in rows if row["status"] == "answered"]
     fenced = min(sum(row["token"] in lost for row in answered), max(0, len(answered) - 1))
     missing = max(0, len(seen) - len(rows))
-    near = sum(evidence.struck(it["began"] - FORGOTTEN_S, it["began"] + FORGOTTEN_S, "kill_postgres") for it in seen)
+    near = sum(evidence.struck(it["began"] - FORGOTTEN_S, it["began"] + FORGOTTEN_S, *FORGETS) for it in seen)
     return Bill(run, seen, states["failed"], states["unknown"] + states["asked"], fenced, min(missing, near))
 
 
@@ -88,8 +90,6 @@ def _on_record(evidence: Evidence, seen: Counter[str]) -> Iterator[Finding]:
         missing = count - recorded[run]
         if missing <= 0:
             continue
-        near = sum(
-            evidence.struck(it["began"] - FORGOTTEN_S, it["began"] + FORGOTTEN_S, "kill_postgres") for it in calls[run]
-        )
+        near = sum(evidence.struck(it["began"] - FORGOTTEN_S, it["began"] + FORGOTTEN_S, *FORGETS) for it in calls[run])
         if missing > near:
             yield Finding("I5", f"the model was called {count} times, and {recorded[run]} are on record", run)
