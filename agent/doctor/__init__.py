@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from agent.doctor import engines, work, workers
+from agent.doctor import engines, transport, work, workers
 from agent.doctor.facts import Facts
 from agent.doctor.finding import Finding, Level
 
@@ -37,6 +37,10 @@ CHECKS: tuple[Check, ...] = (
     work.feed,
     workers.instances,
     workers.jobs,
+    transport.unwatched,
+    transport.estranged,
+    transport.unaudited,
+    transport.losses,
     engines.redis_release,
     engines.redis_memory,
     engines.redis_files,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.epoch import Known, Seen
 from agent.inspection import Backlog, RouteLook
 from agent.pauses import Pause
 
@@ -85,6 +86,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Bond:
+    """What the ledger knows of Redis."""
+
+    known: Known
+    looked_s: float
+    """Since a relay compared the two."""
+    losses: int = 0
+    lost_s: float | None = None
+    """Since the last loss; None if there was none."""
+    audit_due_s: float | None = None
+    """For how long the audit after a loss has been due, below 0 if it is to come; None if none is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """What PostgreSQL holds and says of itself, at one moment."""
 
@@ -116,6 +131,7 @@ class LedgerFacts:
     pauses: Sequence[Pause] = ()
     instances: Sequence[Instance] = ()
     jobs: Sequence[Job] = ()
+    bond: Bond | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +149,8 @@ class StreamFacts:
     """Work that is said to stand in a stream and does not, and that nobody has a lease on."""
     owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Events that are pending under several consumers at once."""
+    seen: Seen | None = None
+    """What Redis knows of itself."""
 
 
 @dataclass(frozen=True, slots=True)

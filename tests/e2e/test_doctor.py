@@ -146,6 +146,46 @@ async def stuck_job(desk: Desk) -> None:
     )
 
 
+async def unwatched(desk: Desk) -> None:
+    await desk.opened("resp_1")
+    await desk.pool.execute("update transport set seen_at = now() - interval '1 minute'")
+
+
+async def wiped(desk: Desk) -> None:
+    await met(desk, "3-c", 7)
+    await desk.redis.delete(desk.keys.epoch)
+
+
+async def went_back(desk: Desk) -> None:
+    await met(desk, "3-c", 7)
+    await desk.redis.hset(desk.keys.epoch, "mark", 5)
+
+
+async def outlived_its_ledger(desk: Desk) -> None:
+    await met(desk, "3-c", 7)
+    await desk.redis.hset(desk.keys.epoch, "epoch", "4-d")
+
+
+async def far_ahead_of_its_ledger(desk: Desk) -> None:
+    await met(desk, "3-c", 7)
+    await desk.redis.hset(desk.keys.epoch, "mark", 700)
+
+
+async def met(desk: Desk, epoch: str, mark: int) -> None:
+    """The ledger and Redis agree, until something is done to one of them."""
+    await desk.pool.execute("update transport set epoch = $1, mark = $2, seen_at = now()", epoch, mark)
+    await desk.redis.hset(desk.keys.epoch, mapping={"epoch": epoch, "mark": mark})
+    assert "redis-epoch" not in await found(desk)
+
+
+async def unaudited(desk: Desk) -> None:
+    await desk.pool.execute("update transport set audit_at = now() - interval '1 minute'")
+
+
+async def lost(desk: Desk) -> None:
+    await desk.pool.execute("update transport set losses = 2, lost_at = now() - interval '30 minutes'")
+
+
 async def old_ledger(desk: Desk) -> None:
     await desk.pool.execute("delete from migrations where number = (select max(number) from migrations)")
 
@@ -179,6 +219,13 @@ PLANTS: list[tuple[Plant, str, Level, str, str]] = [
     (behind, "feed-behind", Level.WARNING, "1 event", "relay"),
     (gone, "instance-gone", Level.WARNING, "the worker w1", "start it again"),
     (stuck_job, "stuck-job", Level.WARNING, "job_1 is queued", "cuelight jobs"),
+    (unwatched, "no-relay", Level.FAULT, "60 s", "start `cuelight relay`"),
+    (wiped, "redis-epoch", Level.FAULT, "lost everything", "CUELIGHT_REDIS_URL"),
+    (went_back, "redis-epoch", Level.FAULT, "older than the ledger", "CUELIGHT_REDIS_URL"),
+    (outlived_its_ledger, "redis-epoch", Level.FAULT, "newer than the ledger", "CUELIGHT_REDIS_URL"),
+    (far_ahead_of_its_ledger, "redis-epoch", Level.FAULT, "newer than the ledger", "CUELIGHT_REDIS_URL"),
+    (unaudited, "redis-audit", Level.FAULT, "60 s ago", "relay"),
+    (lost, "redis-lost", Level.WARNING, "30 minutes ago, and 2 times", "docs/operations.md"),
     (old_ledger, "migrations", Level.FAULT, "lacks", "cuelight migrate"),
     (new_ledger, "migrations", Level.WARNING, "9999", "newer release"),
     (careless, "postgres-durability", Level.FAULT, "synchronous_commit is off", "alter system"),
@@ -194,6 +241,18 @@ async def test_a_planted_violation_is_found_with_its_advice(
     finding = (await found(desk))[check]
     assert finding.level is level
     assert said in finding.said and advice in finding.advice
+
+
+async def test_a_mark_that_grew_while_the_doctor_looked_and_an_idle_ledger_that_nobody_ever_saw_are_no_findings(
+    desk: Desk,
+) -> None:
+    await desk.pool.execute("update transport set seen_at = now() - interval '1 day'")
+    assert "no-relay" not in await found(desk)
+    await met(desk, "3-c", 7)
+    await desk.redis.hset(desk.keys.epoch, "mark", 9)
+    assert "redis-epoch" not in await found(desk)
+    await desk.pool.execute("update transport set seen_at = now() - interval '1 minute'")
+    assert (await found(desk))["no-relay"].level is Level.WARNING
 
 
 async def test_examples_name_the_runs_in_question(desk: Desk) -> None:

@@ -11,7 +11,8 @@ from agent.adapters.ledger.connect import Connection, Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.migrate import known
 from agent.adapters.ledger.queries import sql
-from agent.doctor.facts import Handed, Instance, Job, LedgerFacts, Letters, Limits, Sample, ahead_s
+from agent.doctor.facts import Bond, Handed, Instance, Job, LedgerFacts, Letters, Limits, Sample, ahead_s
+from agent.epoch import Known
 from agent.inspection import Backlog
 from agent.pauses import Pause
 from agent.ports import Pointer
@@ -71,6 +72,7 @@ async def _rows(connection: Connection, limits: Limits) -> dict[str, Any]:
         return found
 
     (feed,) = await fetch("doctor_feed", limits.feed_s)
+    (bond,) = await fetch("doctor_transport")
     return {
         "orphans": _sample(await fetch("doctor_orphans", EXAMPLES)),
         "strays": _sample(await fetch("doctor_strays", EXAMPLES)),
@@ -87,7 +89,13 @@ async def _rows(connection: Connection, limits: Limits) -> dict[str, Any]:
         "pauses": [Pause(**row) for row in await fetch("pauses")],
         "instances": [Instance(**row) for row in await fetch("doctor_instances")],
         "jobs": [Job(**row) for row in await fetch("doctor_jobs")],
+        "bond": _bond(bond),
     }
+
+
+def _bond(row: Any) -> Bond:
+    known = Known(row["epoch"], row["mark"], row["server"])
+    return Bond(known, row["looked_s"], row["losses"], row["lost_s"], row["audit_due_s"])
 
 
 async def _carried(connection: Connection, limits: Limits) -> list[tuple[Pointer, str]]:

@@ -16,6 +16,7 @@ from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook
 from agent.adapters.streams.redis import RedisStreams
 from agent.doctor.facts import Sample, StreamFacts, ahead_s
+from agent.epoch import Seen
 from agent.inspection import RouteLook
 from agent.ports import Delivery, Pointer
 
@@ -66,7 +67,17 @@ class StreamCheckup:
             "redis_version": str(info.get("redis_version", "")),
             "clock_ahead_s": ahead_s(there, before, after),
             "info": {**told, **await self._configured()},
+            "seen": await self._seen(str(info.get("run_id", ""))),
         }
+
+    async def _seen(self, server: str) -> Seen:
+        """What a relay would meet, without writing anything."""
+        try:
+            epoch, mark = await self._client.hmget(self._keys.epoch, ["epoch", "mark"])
+        except ResponseError:  # something else has the name
+            epoch = mark = None
+        told = str(mark)
+        return Seen(str(epoch or ""), int(told) if told.isdigit() else -1, server)
 
     async def _configured(self) -> Mapping[str, str]:
         """Managed servers forbid CONFIG; INFO says most of it."""

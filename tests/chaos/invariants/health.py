@@ -13,8 +13,8 @@ RECOVERY_S = 10.0
 """From the end of a fault until runs end again; what clients notice."""
 TAKE_OVER_S = 5.0
 """From the death of a worker until another has begun its work, for 99 of 100."""
-MEANT = frozenset({"dead-letters", "instance-gone"})
-"""Warnings: garbage that was thrown in lies in the dead letters, and who was killed is gone."""
+MEANT = frozenset({"dead-letters", "instance-gone", "redis-lost"})
+"""Warnings: garbage that was thrown in lies in the dead letters, who was killed is gone, and Redis had to forget."""
 MORE_BYTES = 8_000_000
 MORE_KEYS = 40
 
