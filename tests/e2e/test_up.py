@@ -16,9 +16,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engines import temporary_directory
 
+ROUTES = ("retrieve", "generate", "validate")
 UP = [sys.executable, "-m", "cli.main", "up"]
 
 
@@ -81,10 +83,31 @@ def test_the_first_request_after_the_ready_line_is_answered(service: Service) ->
     assert ask(service) == "The warranty of the lamp lasts two years."
 
 
-def test_a_worker_that_is_killed_is_started_again_and_the_next_question_is_answered(service: Service) -> None:
+def test_a_worker_that_is_killed_is_started_again_and_the_metrics_of_the_door_tell_of_both(service: Service) -> None:
+    ask(service)
+    before = await_deliveries(service, dict.fromkeys(ROUTES, 1.0))
     (worker,) = service.children("worker")
     os.kill(worker.pid, signal.SIGKILL)
     assert ask(service) == "The warranty of the lamp lasts two years."
+    await_deliveries(service, {route: count + 1 for route, count in before.items()})
+
+
+def await_deliveries(service: Service, least: dict[str, float]) -> dict[str, float]:
+    """The last delivery is counted a moment after its client has the answer."""
+    while any(deliveries(service).get(route, 0.0) < count for route, count in least.items()):
+        continue
+    return deliveries(service)
+
+
+def deliveries(service: Service) -> dict[str, float]:
+    """How many deliveries of each route were settled, by the one page that a monitor reads."""
+    page = httpx.get(f"{service.url}/metrics", timeout=60).raise_for_status().text
+    counted = dict[str, float]()
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name == "cuelight_deliveries_total" and sample.labels["outcome"] in ("advance", "end"):
+                counted[sample.labels["route"]] = counted.get(sample.labels["route"], 0) + sample.value
+    return counted
 
 
 @pytest.mark.parametrize("program", ["valkey-server", "postgres"])
