@@ -174,6 +174,31 @@ async def test_single_files_go_by_their_name_and_two_of_one_name_are_reported(
     assert set(await library.documents("default", "default")) == {"feed.md"}
 
 
+async def test_a_folder_of_the_same_name_elsewhere_replaces_nothing_and_is_reported(
+    library: Library, docs: Path, data_dir: Path
+) -> None:
+    await ingest(library, [docs])
+    (data_dir / "elsewhere").mkdir()
+    other = write(data_dir / "elsewhere" / "docs", keys="Other keys.", more="More.")
+    report = await ingest(library, [other])
+    assert counts(report) == (1, 0, 0, 0)
+    assert report.skipped == (
+        (str(other / "keys.md"), f"another document is called docs/keys.md already, from {docs}"),
+    )
+    assert await texts(library) == ["Gone.", "Kept for a week.", "More.", "Turn them."]
+
+
+async def test_a_folder_that_was_moved_brings_its_changed_documents_along(
+    library: Library, docs: Path, data_dir: Path
+) -> None:
+    await ingest(library, [docs])
+    (data_dir / "elsewhere").mkdir()
+    move(docs, data_dir / "elsewhere" / "docs")
+    moved = write(data_dir / "elsewhere" / "docs", keys="Push them.")
+    assert counts(await ingest(library, [moved])) == (0, 1, 1, 0)
+    assert await texts(library) == ["Gone.", "Kept for a week.", "Push them."]
+
+
 async def test_a_new_title_or_address_reaches_those_who_follow_the_log(library: Library) -> None:
     await library.put("default", "default", [document("a", "Text.", title="Old")])
     await library.put("default", "default", [document("a", "Text.", title="New")])

@@ -123,6 +123,9 @@ def _read(file: File, known: Known | None, tally: _Tally) -> Document | None:
             if known.root != file.root:
                 tally.moved[file.source] = file.root
             return None
+        if known is not None and known.root != file.root and _still_there(known.root, file.source):
+            # Two folders of one name: to put this one in place of the other would lose a document without a word.
+            raise Skipped(f"another document is called {file.source} already, from {known.root}")
         document = read(data, file.source, file.root)
     except Skipped as reason:
         tally.skipped.append((clean(str(file.path)), str(reason)))
@@ -133,6 +136,11 @@ def _read(file: File, known: Known | None, tally: _Tally) -> Document | None:
     tally.added += known is None
     tally.replaced += known is not None
     return document
+
+
+def _still_there(root: str, source: str) -> bool:
+    """Whether the file that a document was read from is where it was; a folder that was moved left nothing behind."""
+    return (Path(root).parent / source).exists()
 
 
 def _found(paths: Sequence[Path], tally: _Tally) -> tuple[list[File], set[str]]:
