@@ -24,6 +24,8 @@ def check_fit(request: Request, offer: Offer, door: Door, rules: Project) -> Non
 
 def _refuse_forms(request: Request, offer: Offer, there: Iterable[Offer]) -> None:
     """An agent whose answer has a form of its own cannot give it another one."""
+    if not request.question.strip() and request.previous_response_id is None:
+        raise invalid("input", f"the model {offer.name!r} answers questions: it must hold a text of the user")
     if request.tools:
         raise _no("tools", "calls no functions of its clients", offer, there)
     if request.text.format.type != "text":

@@ -78,6 +78,14 @@ async def test_scripted_usage_is_reported_and_none_means_that_no_usage_is() -> N
     assert log[0]["tokens"] == {"input": 1200, "output": 7, "cached": 1000}
 
 
+async def test_thoughts_a_reason_to_stop_and_probabilities_go_out_where_they_were_scripted_or_asked_for() -> None:
+    async with scene({"answer": "At eight.", "reasoning": "Hm.", "finish_reason": "length"}) as (_, client):
+        plain = (await ask(client)).choices[0]
+        likely = (await ask(client, logprobs=True, top_logprobs=2)).choices[0].logprobs.content
+    assert (plain.message.reasoning_content, plain.finish_reason, plain.logprobs) == ("Hm.", "length", None)
+    assert [(token.token, len(token.top_logprobs)) for token in likely] == [("At", 2), (" eight.", 2)]
+
+
 async def test_tool_calls_go_out_in_openai_shape() -> None:
     call = {"function": {"name": "lookup", "arguments": {"show": "{{question}}"}}}
     async with scene({"tool_calls": [call]}) as (_, client):

@@ -13,6 +13,7 @@ import orjson
 
 from agent.testing.fake_model import Script
 from tests.e2e.house import House, Open
+from tests.spec import check_stream
 
 CITY = {
     "type": "object",
@@ -124,6 +125,16 @@ async def test_an_offline_model_calls_nothing_and_says_so_or_fails(house: Open) 
         assert body["metadata"]["cuelight.offline"] == "true"
         assert "cannot hold a conversation or call functions" in body["output"][0]["content"][0]["text"]
         assert (await ask(http, tool_choice="required"))["metadata"]["cuelight.error_code"] == "no_valid_answer"
+
+
+async def test_calls_are_streamed_as_the_specification_says(house: Open) -> None:
+    async with at_work(house({"answer": "I look.", "tool_calls": [says(), says("time", {}, "call_2")]})) as (_, http):
+        reply = await http.post("/v1/responses", json=ASKED | {"stream": True})
+        events = check_stream(reply.content)
+        kinds = [item["type"] for item in events[-1]["response"]["output"]]
+        assert kinds == ["message", "function_call", "function_call"]
+        told = [event["arguments"] for event in events if event["type"] == "response.function_call_arguments.done"]
+        assert [orjson.loads(arguments) for arguments in told] == [{"city": "Oslo"}, {}]
 
 
 async def test_a_call_cut_off_at_the_limit_leaves_an_incomplete_response_without_it(house: Open) -> None:

@@ -17,6 +17,7 @@ from api.admission import admit
 from api.body import MAX_DEPTH, refuse_unstorable
 from api.errors import ApiError
 from api.fields.idle import IDLE
+from api.fields.options import Options
 from api.ids import new_response_id, uuid7_hex
 from tests.stage import Stage
 
@@ -310,7 +311,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = st.sampled_from([*IDLE, *HELLO, "model", "metadata", "include", "temperature", "store", "max_output_tokens"])
+FIELDS = st.sampled_from([*IDLE, *HELLO, *Options.model_fields, "tools", "tool_choice", "text"])
 ITEMS = st.lists(
     st.fixed_dictionaries(
         {"role": st.sampled_from(["user", "assistant", "system"]) | JSON, "content": JSON}, optional={"type": JSON}

@@ -297,3 +297,10 @@ def test_what_an_agent_with_a_form_of_its_own_cannot_give_is_refused_with_the_na
     assert (error.status, error.code, error.param) == (400, "unsupported_parameter", field)
     assert "'chat'" in error.message
     assert admitted(**{field: value})
+
+
+def test_an_agent_that_answers_questions_takes_what_functions_brought_but_not_alone() -> None:
+    items = [CALL, RESULT]
+    assert admitted(input=items)
+    assert admitted(model="documents", input=[USER, *items])
+    assert refused(model="documents", input=items).param == "input"
