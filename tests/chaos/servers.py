@@ -153,6 +153,15 @@ class Ledger:
     def alive(self) -> bool:
         return self._engine.child is not None and self._engine.child.failed() is None
 
+    async def turn_log(self) -> None:
+        """Have its log need another file soon; where there is no room for one, that kills it."""
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            connection = await asyncpg.connect(self.url, timeout=2)
+            try:
+                await connection.execute("select pg_switch_wal()", timeout=2)
+            finally:
+                connection.terminate()
+
     async def answers(self, within_s: float = ANSWERS_S) -> bool:
         """Wait until it does what it is asked; started again if it died of what befell it."""
         until = time.monotonic() + within_s

@@ -104,13 +104,15 @@ async def kill_postgres(stage: Stage, planned: Planned) -> Told:
 
 
 async def ledger_full(stage: Stage, planned: Planned) -> Told:
-    """Its disk has no room for a while. If its log needs another file meanwhile it dies, and is started again."""
+    """Its disk has no room for a while. Every other time its log needs another file: it dies, and is started again."""
     ledger, disk = stage.ledger, stage.disk
     assert disk is not None
     async with ledger.lock:
         starts = ledger.starts
         disk.fill()
         try:
+            if planned.rolls[2] < 0.5:
+                await ledger.turn_log()
             await asyncio.sleep(length(planned, 1.0, 6.0))
         finally:
             disk.free()
