@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,14 +56,17 @@ class Slow(Stage):
 class Line:
     """One request on a connection of its own, and everything that the application says on it."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], body: Any) -> None:
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], body: Any, *, headers: Mapping[str, str] | None = None, **scope: Any
+    ) -> None:
         self.said: list[dict[str, Any]] = []
         self._news = asyncio.Condition()
         self._hung_up = asyncio.Event()
         self._body = iter([{"type": "http.request", "body": orjson.dumps(body), "more_body": False}])
-        headers = [(b"content-type", b"application/json")]
-        scope = {"type": "http", "method": "POST", "path": "/v1/responses", "query_string": b"", "headers": headers}
-        self.answering = asyncio.ensure_future(app(scope, self._receive, self._send))
+        said = {"content-type": "application/json", **(headers or {})}
+        lines = [(name.lower().encode(), value.encode()) for name, value in said.items()]
+        usual = {"type": "http", "method": "POST", "path": "/v1/responses", "query_string": b"", "headers": lines}
+        self.answering = asyncio.ensure_future(app({**usual, **scope}, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         if message := next(self._body, None):
