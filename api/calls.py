@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -71,6 +72,7 @@ class Calls:
         if run is None:
             self._call(new, new.id).hung_up()
             return None
+        structlog.contextvars.bind_contextvars(run=run)  # a retry finds the run of its first sending
         return self._call(new, run)
 
     def _call(self, new: NewRun, run: str) -> Call:

@@ -61,6 +61,7 @@ class EveryReply:
                 status=reply.status,
                 duration_ms=round(took_s * 1000, 1),
             )
+            structlog.contextvars.unbind_contextvars("run")
 
     async def _guarded(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         try:

@@ -61,8 +61,8 @@ class Responses:
         caller = caller_of(request)
         admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
         new = self._new(request, body, admitted)
-        with structlog.contextvars.bound_contextvars(run=new.id):
-            return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
+        structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again
+        return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
 
     async def retrieve(self, request: Request) -> Response:
         """GET /v1/responses/{id}: the stored response, as far as it has come, or its stream."""

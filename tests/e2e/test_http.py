@@ -12,6 +12,7 @@ import httpx2
 import openai
 import orjson
 import pytest
+import structlog
 from openai.types.responses import Response as OpenAIResponse
 from starlette.routing import Route
 
@@ -438,6 +439,17 @@ async def test_a_clients_own_request_id_is_kept_if_it_can_be_printed(sent: str, 
     async with Stage().client() as client:
         reply = await client.get("/v1/nothing", headers={"x-request-id": sent})
     assert (reply.headers["x-request-id"] == sent) is kept
+
+
+async def test_the_line_of_a_request_names_its_run_and_the_next_one_does_not() -> None:
+    async with Stage(lambda _: accepted()).client() as client:
+        with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            reply = await client.post("/v1/responses", json=QUESTION)
+            await client.get("/v1/models")
+    asked, listed = [line for line in lines if line["event"] == "request"]
+    assert asked["run"] == reply.json()["id"]
+    assert (asked["request"], asked["trace"]) == (reply.headers["x-request-id"], reply.headers["x-trace-id"])
+    assert "run" not in listed
 
 
 async def test_a_callers_trace_is_kept_with_the_run() -> None:
