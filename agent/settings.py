@@ -52,7 +52,7 @@ class EndpointSettings(BaseModel):
     api_key: SecretStr | None = None
     models: tuple[ModelSettings, ...]
     structured: Structured = "auto"
-    timeout_s: float = Field(120.0, gt=0)
+    timeout_s: float = Field(60.0, gt=0)
 
 
 class NameSettings(BaseModel):
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     models_file: Path | None = None
     model_input_usd_per_mtok: Decimal | None = None
     model_output_usd_per_mtok: Decimal | None = None
-    model_timeout_s: float = Field(120.0, gt=0)
+    model_timeout_s: float = Field(60.0, gt=0)
     model_structured: Structured = "auto"
     model_accepts: Annotated[tuple[Accepts, ...], NoDecode] = ()
 

@@ -9,6 +9,7 @@ import pytest
 
 from agent.errors import Misconfigured
 from agent.settings import Settings, load, read_models_file
+from agent.steps import Budget
 
 FILE = """
 [[endpoint]]
@@ -32,6 +33,13 @@ def test_a_wrong_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CUELIGHT_PORT", "70000")
     with pytest.raises(Misconfigured, match="CUELIGHT_PORT"):
         load()
+
+
+def test_by_default_a_model_that_hangs_leaves_time_to_ask_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(FILE.replace('api_key_env = "MAIN_KEY"\n', ""))
+    limits = [Settings().model_timeout_s, *(it.timeout_s for it in read_models_file(path))]
+    assert all(limit <= Budget().deadline_s / 2 for limit in limits)
 
 
 def test_without_an_endpoint_there_is_none() -> None:
