@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from agent.adapters.model.book import ModelBook
 from agent.adapters.model.classify import Reply, classify
 from agent.adapters.model.ladder import Shape, adapted, body, first_shape
+from agent.adapters.model.offline import OfflineModel
 from agent.adapters.model.wire import ATTACHED
 from agent.effects import CallModel, ModelAnswer
-from agent.errors import Transient
-from agent.items import FilePart, FunctionCall, FunctionTool, ImagePart, TextPart, ToolChoice, Wishes
+from agent.errors import Permanent, Transient
+from agent.items import FilePart, FunctionCall, FunctionTool, ImagePart, Part, TextPart, ToolChoice, Wishes
 from agent.request import Message
-from agent.settings import ModelSettings
+from agent.settings import EndpointSettings, ModelSettings
 
 CITY = '{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}}'
 WEATHER = FunctionTool(name="weather", description="The weather.", parameters=CITY, strict=True)
@@ -235,6 +237,22 @@ def test_where_no_functions_were_offered_calls_are_no_answer() -> None:
     with pytest.raises(Transient) as caught:
         read({"content": None, "tool_calls": [said()]}, call=asked(tools=()))
     assert caught.value.kind == "malformed"
+
+
+def test_words_stay_an_answer_where_a_model_calls_what_it_was_not_offered() -> None:
+    answer = read({"content": "Yes.", "tool_calls": [said()]}, "stop", asked(tools=()))
+    assert (answer.text, answer.calls, answer.finish_reason) == ("Yes.", (), "stop")
+
+
+@pytest.mark.parametrize("part", [ImagePart(image_url="https://x.test/a.png"), FilePart(file_data="aGk=")])
+async def test_a_model_that_does_not_take_a_part_is_not_sent_it(part: Part) -> None:
+    sees = ModelSettings(name="m", accepts=("file_url",))
+    endpoint = EndpointSettings(name="near", base_url="http://127.0.0.1:9/v1", models=(sees,))
+    book = ModelBook([endpoint], OfflineModel())
+    call = asked(messages=(Message(role="user", content="", parts=(part,)),))
+    with pytest.raises(Permanent, match="takes no"):
+        await book.call(call, timeout_s=1.0, headers={})
+    await book.close()
 
 
 def test_thoughts_are_kept_apart_from_the_text() -> None:
