@@ -197,7 +197,7 @@ def test_a_failing_server_may_name_a_time_to_wait() -> None:
         (401, "unauthorized"),
         (403, "unauthorized"),
         (402, "quota"),
-        *[(status, "rejected") for status in (307, 400, 404, 413, 422)],
+        *[(status, "rejected") for status in (307, 400, 404, 413, 422, 501)],
     ],
 )
 def test_what_nobody_can_mend_by_trying_again_is_permanent(status: int, kind: str) -> None:

@@ -26,6 +26,8 @@ from agent.settings import ModelSettings
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEFAULT_WAIT_S = 1.0
 """How long to wait after a 429 that does not say."""
+NOT_IMPLEMENTED = 501
+"""The one failure of a server that is the same the next time: an endpoint without this call, a script without a line."""
 _MAX_TOKENS = 2**31 - 1
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
@@ -122,7 +124,7 @@ def _refusal(reply: Reply, endpoint: str, secret: str) -> AgentError:
         return Permanent(message, kind="quota")
     if reply.status == 429:
         return Overloaded(message, retry_after_s=DEFAULT_WAIT_S if wait_s is None else wait_s)
-    if reply.status in (408, 409) or reply.status >= 500:
+    if reply.status in (408, 409) or (reply.status >= 500 and reply.status != NOT_IMPLEMENTED):
         if wait_s is None:
             return Transient(message, kind="server")
         return Overloaded(message, retry_after_s=wait_s, kind="server")
