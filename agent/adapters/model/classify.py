@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 DEFAULT_WAIT_S = 1.0
 """How long to wait after a 429 that does not say."""
 NOT_IMPLEMENTED = 501
-"""The one failure of a server that comes again: an endpoint without such calls, a script without a line for this one."""
+"""A failure of a server that comes again: an endpoint without such calls, a script without a line for this one."""
 _MAX_TOKENS = 2**31 - 1
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
