@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     sweep_s: float = Field(0.5, gt=0)
     look_s: float = Field(5.0, gt=0)
     """Work that has not moved for so long is looked for in its stream, and published again if it is not there."""
+    max_backlog_s: float = Field(30.0, gt=0)
+    """New runs are refused while work of their agent's routes has waited for so long to be begun."""
     stall_s: float = Field(15.0, gt=0)
     """Work that waits for so long while none is begun on its route makes `/readyz` fail."""
     max_deliveries: int = Field(8, ge=1)

@@ -26,6 +26,7 @@ from agent.adapters.ledger.epochs import PostgresEpochs
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.looking import LedgerLook
+from agent.adapters.ledger.metering import PostgresMeter
 from agent.adapters.ledger.migrate import require_current
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
@@ -37,6 +38,7 @@ from agent.adapters.probe import probe_database, probe_redis
 from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.searching import Searcher
 from agent.adapters.streams.client import connect as connect_streams
+from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook, looking_client
@@ -103,6 +105,8 @@ class Connected:
     jobs: PostgresJobs
     retention: PostgresRetention
     access: PostgresAccess
+    meter: PostgresMeter
+    counters: RedisCounters
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -234,6 +238,8 @@ async def connected(
                 PostgresJobs(pool),
                 PostgresRetention(pool),
                 PostgresAccess(pool),
+                PostgresMeter(pool),
+                RedisCounters(client, keys),
             )
             await ledger.drain()
     finally:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agent.access import Book, Project, Role
+from agent.access import KEY_BEGINS, Book, Limits, Project, Role
 from agent.errors import Transient
 from agent.ports import DEFAULT_PROJECT
 from api.errors import ApiError, unavailable
@@ -18,6 +18,7 @@ from api.keyring import Keyring
 LOCKED = "/v1/"
 METRICS = "/metrics"
 MAX_KEY_CHARS = 512
+UNLIMITED = Limits()
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -29,6 +30,8 @@ class Caller:
     """What the project may use."""
     key: str | None = None
     role: Role = "user"
+    limits: Limits = UNLIMITED
+    """The key's own, beside those of the project."""
 
     @property
     def project(self) -> str:
@@ -78,15 +81,17 @@ class Gate:
 
 async def known(keyring: Keyring, headers: Headers) -> Caller:
     """Who asks. Raises `ApiError` 401, and `Transient` if nobody can tell now."""
+    presented = bearer(headers)
+    ours = presented is not None and presented.startswith(KEY_BEGINS)
+    # The first key of all may have been made a moment ago, and whoever has it must not be taken for anybody.
+    found = await keyring.find(presented) if presented and (ours or (await keyring.book()).locked) else None
     book = await keyring.book()
     if not book.locked:
         return Caller(_default(book), role="operator")
-    presented = bearer(headers)
-    found = await keyring.find(presented) if presented else None
     if found is None:
         raise refused(presented)
     key, project = found
-    return Caller(project, key.id, key.role)
+    return Caller(project, key.id, key.role, key.limits)
 
 
 def bearer(headers: Headers) -> str | None:

@@ -12,6 +12,7 @@ from agent.access import Access
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.inspection import Overview, Stall
+from agent.metering import Counters, Meter
 from agent.pauses import Pause
 from agent.ports import Doorbell, NewRun, Pointer, Shelf
 from agent.privacy import Privacy
@@ -85,6 +86,8 @@ class Door:
     doorbell: Doorbell
     streams: Publisher
     access: Access
+    counters: Counters
+    meter: Meter
     callers: Callers
     cancels: Cancels
     privacy: Privacy
@@ -108,6 +111,8 @@ class Door:
     """What an operator has stopped, by its scope: `intake`, `route:NAME`."""
     stalled: Callable[[], Awaitable[Sequence[Stall]]] = no_stall
     """The routes where work waits and none is begun."""
+    waiting: Callable[[], Mapping[str, float]] = dict
+    """For how many seconds the oldest work of a route has waited to be begun, as it was seen last."""
     overview: Callable[[], Awaitable[Overview]] | None = None
     """What waits where, for monitoring."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

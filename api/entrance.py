@@ -13,7 +13,7 @@ from agent.errors import KeyTaken
 from agent.pauses import INTAKE
 from agent.ports import NewRun
 from api.door import Door
-from api.errors import paused
+from api.errors import ApiError, overloaded, paused
 from api.holding import Holding
 from api.patience import within
 from api.repeats import taken
@@ -36,8 +36,8 @@ class Entrance:
     async def run(self, new: NewRun, *, retry: bool) -> str:
         """The id of the run behind a request.
 
-        Raises `ApiError` 409 if its key stands for another body, 503 while the intake is paused; `Transient` if the
-        ledger does not answer in time: then the run may be there all the same.
+        Raises `ApiError` 409 if its key stands for another body, 503 while the intake is paused or too much waits;
+        `Transient` if the ledger does not answer in time: then the run may be there all the same.
         """
         try:
             if found := await self._found(new, retry=retry):
@@ -50,11 +50,21 @@ class Entrance:
         """The run of an earlier sending; what was let in before goes on while the intake is paused."""
         if retry and new.once is None and (run := await self._claimed(new)):
             return run
-        if pause := self._door.paused().get(INTAKE):
+        if refusal := self._refusal(new):
             if new.once and (run := await self._known(new)):
                 return run
-            raise paused(pause.reason)
+            raise refusal
         return None
+
+    def _refusal(self, new: NewRun) -> ApiError | None:
+        """Why no new run is opened now: an operator said so, or it would wait for longer than anybody wants to."""
+        door = self._door
+        if pause := door.paused().get(INTAKE):
+            return paused(pause.reason)
+        waits, card = door.waiting(), door.agents.get(new.agent)
+        routes = [] if card is None else [route.name for route in card.router.routes.values()]
+        oldest_s = max((waits.get(route, 0.0) for route in routes), default=0.0)
+        return overloaded(oldest_s) if oldest_s > door.settings.max_backlog_s else None
 
     async def _known(self, new: NewRun) -> str | None:
         if new.once is None:

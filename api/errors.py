@@ -28,6 +28,8 @@ NEVER_RETRY = {"x-should-retry": "false"}
 PAUSED_RETRY_S = "10"
 """Pauses last longer than a hiccup; a client that is told this much tries again on its own."""
 
+OVERLOADED_RETRY_S = "5"
+
 _SHOWN_CHARS = 100
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -102,6 +104,12 @@ def paused(reason: str) -> ApiError:
     return ApiError(503, message, code="intake_paused", headers={"retry-after": PAUSED_RETRY_S})
 
 
+def overloaded(oldest_s: float) -> ApiError:
+    """503: what was let in before has waited too long already; nothing was done."""
+    message = f"The service is behind with its work by {oldest_s:.0f} s and takes no new requests; try again soon"
+    return ApiError(503, message, code="overloaded", headers={"retry-after": OVERLOADED_RETRY_S})
+
+
 def internal() -> ApiError:
     """500: a bug of ours. The log knows more; the client does not need to."""
     return ApiError(500, "The service made a mistake; it has been logged.", code="server_error")
@@ -126,7 +134,7 @@ def handlers() -> dict[int | type[Exception], Handler]:
 def _type(status: int) -> str:
     if status >= 500:
         return "server_error"
-    return "not_found" if status == 404 else "invalid_request_error"
+    return {404: "not_found", 429: "too_many_requests"}.get(status, "invalid_request_error")
 
 
 def _advice(status: int) -> dict[str, str]:

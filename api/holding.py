@@ -6,7 +6,7 @@ A retry may take over a run once nobody waits for it; so this is told whatever h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
@@ -38,6 +38,8 @@ class Holding:
         self._tries: dict[str, int] = {}
         self._marks: dict[str, bytes] = {}
         self._news = asyncio.Event()
+        self.hear: Callable[[str], None] = _nothing
+        """Told of each run whose ending was sent whole."""
 
     def connection(self) -> str:
         """A name for a connection, as holder of a run; the process comes first."""
@@ -62,6 +64,7 @@ class Holding:
     def delivered(self, run: str, holder: str) -> None:
         """The run's ending was sent whole."""
         self._delivered[run] = holder
+        self.hear(run)
         self._news.set()
 
     @asynccontextmanager
@@ -102,6 +105,9 @@ class Holding:
     def _tired(self, run: str) -> bool:
         self._tries[run] -= 1
         return self._tries[run] <= 0
+
+
+def _nothing(run: str) -> None: ...
 
 
 def _drop(waiting: dict[str, str], told: dict[str, str]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import internal
@@ -28,6 +30,11 @@ SECURITY_HEADERS = {
 _REQUEST_ID = re.compile(r"[ -~]{1,128}")
 
 
+def remember_headers(request: Request, headers: Mapping[str, str]) -> None:
+    """Have the reply to this request carry these headers too."""
+    request.state.headers = headers
+
+
 class EveryReply:
     """Gives each request its id, its trace and a log line; each reply its id, safe headers, and a typed body if the
     code behind it raises. A plain ASGI wrapper, so that it neither buffers nor loses a client's disconnect."""
@@ -44,7 +51,7 @@ class EveryReply:
         with server_span(scope, headers.get("traceparent")) as trace:
             remember(scope, trace)
             with structlog.contextvars.bound_contextvars(request=request_id, trace=trace_id(trace)):
-                await self._logged(scope, receive, _Reply(send, request_id, trace_id(trace)))
+                await self._logged(scope, receive, _Reply(send, scope, request_id, trace_id(trace)))
 
     async def _logged(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         began = time.perf_counter()
@@ -76,8 +83,9 @@ class EveryReply:
 class _Reply:
     """`send`, adding to the head of the reply and remembering its status."""
 
-    def __init__(self, send: Send, request_id: str, trace: str) -> None:
+    def __init__(self, send: Send, scope: Scope, request_id: str, trace: str) -> None:
         self._send = send
+        self._scope = scope
         self._request_id = request_id
         self._trace = trace
         self.status: int | None = None
@@ -88,7 +96,7 @@ class _Reply:
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
             headers["x-trace-id"] = self._trace
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in {**self._scope.get("state", {}).get("headers", {}), **SECURITY_HEADERS}.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

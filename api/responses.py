@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,8 @@ from api.endings import Endings
 from api.errors import ApiError, json_reply, unknown
 from api.foreground import Foreground
 from api.holding import Holding
+from api.limits import Turnstile
+from api.middleware import remember_headers
 from api.patience import within
 from api.projection import project
 from api.reading import read_query
@@ -43,14 +46,18 @@ class Responses:
         self._door = door
         self._holding = holding
         self._cancelling = cancelling
+        self._turnstile = Turnstile(door.counters, door.meter, door.settings.ledger_timeout_s)
+        holding.hear = self._turnstile.ended
         endings, calls = Endings(door, waiters), Calls(door, holding, cancelling)
         self._foreground = Foreground(door, endings, calls)
         self._streaming = Streaming(door, endings, calls)
         self._background = Background(door, endings, calls)
 
-    def running(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         """What goes on beside the calls."""
-        return self._background.running()
+        async with self._background.running(), self._turnstile.running():
+            yield
 
     async def create(self, request: Request) -> Response:
         """POST /v1/responses: the Response object once the run has ended, however it ended; in the background at once;
@@ -61,6 +68,7 @@ class Responses:
         caller = caller_of(request)
         admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
         new = self._new(request, body, admitted)
+        remember_headers(request, await self._turnstile.enter(caller, new.id))
         structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again
         return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
 

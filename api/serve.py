@@ -17,6 +17,7 @@ from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
 from api.network import lock
+from api.pressure import Pressure
 
 LAST_WORDS_S = 3
 """How long calls that still wait when the drain is over have to be told so."""
@@ -34,6 +35,7 @@ async def serve(
     async with (
         connected(settings, database_url, redis_url, "api") as engines,
         PauseWatch(engines.pauses).running() as pauses,
+        Pressure(engines.look.waiting).running() as pressure,
     ):
         await lock(settings, engines.access)
         await archive_prompts(company.book, company.agents, engines.ledger)
@@ -46,6 +48,8 @@ async def serve(
             doorbell=engines.streams,
             streams=engines.streams,
             access=engines.access,
+            counters=engines.counters,
+            meter=engines.meter,
             callers=engines.callers,
             cancels=engines.cancels,
             privacy=engines.privacy,
@@ -58,6 +62,7 @@ async def serve(
             accepts=company.accepts,
             offline=company.offline,
             paused=pauses.paused,
+            waiting=pressure.waiting,
             overview=partial(engines.overview, company.routes),
             stalled=partial(engines.look.stalled, settings.stall_s),
         )

@@ -23,6 +23,7 @@ from agent.testing.access import MemoryAccess
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.memory import MemoryLedger
+from agent.testing.metering import MemoryCounters, MemoryMeter
 from agent.testing.presence import MemoryPresence
 from agent.testing.privacy import MemoryPrivacy
 from agent.testing.streams import MemoryStreams
@@ -58,6 +59,7 @@ class Stage(MemoryStreams):
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.privacy = MemoryPrivacy(self.ledger)
         self.access = MemoryAccess(self.ledger)
+        self.counters = MemoryCounters(self.ledger.clock)
         self.settle = settle
         cards = {name: card(name) for name in ("documents", "chat")}
         settings = Settings(max_body_bytes=20_000, max_input_chars=5_000)
@@ -67,6 +69,8 @@ class Stage(MemoryStreams):
             doorbell=self,
             streams=self,
             access=self.access,
+            counters=self.counters,
+            meter=MemoryMeter(self.ledger),
             callers=self.callers,
             cancels=MemoryCancels(self.ledger),
             privacy=self.privacy,

@@ -9,6 +9,7 @@ from agent.testing.conversations import MemoryConversations
 from agent.testing.jobs import MemoryJobs
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
+from agent.testing.metering import MemoryCounters, MemoryMeter
 from agent.testing.pauses import MemoryPauses
 from agent.testing.presence import MemoryPresence
 from agent.testing.privacy import MemoryPrivacy
@@ -29,9 +30,11 @@ __all__ = [
     "MemoryCallers",
     "MemoryCancels",
     "MemoryConversations",
+    "MemoryCounters",
     "MemoryJobs",
     "MemoryLedger",
     "MemoryLetters",
+    "MemoryMeter",
     "MemoryPauses",
     "MemoryPresence",
     "MemoryPrivacy",

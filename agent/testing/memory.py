@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import assert_never, cast
 
@@ -53,6 +53,8 @@ class MemoryLedger:
         self.attempts: dict[str, AttemptRow] = {}
         self.calls: dict[str, CallRow] = {}
         self.dead_letters: dict[str, DeadLetter] = {}
+        self.heard: dict[str, datetime] = {}
+        """When each call was put on record last."""
         self.keys: dict[tuple[str, str], KeyRow] = {}
         self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
@@ -272,6 +274,7 @@ class MemoryLedger:
             # what came of a call is never forgotten again; a late answer replaces `unknown`
             if known is None or (known.status in ("asked", "unknown") and call.status != "asked"):
                 self.calls[call.id] = row = bills.row_of(call, begun, next(self._numbers))
+                self.heard[call.id] = self.clock.now()
                 if self._is_purged(row.key.run):
                     row.effect_hash, row.answer, row.error = "", None, None
 

@@ -14,6 +14,7 @@ from agent.cancels import Cancels
 from agent.envelope import Envelope
 from agent.jobs import Jobs
 from agent.letters import Letters
+from agent.metering import Counters, Meter
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Place, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
@@ -24,13 +25,16 @@ from agent.testing import (
     AuditRow,
     CallRow,
     DeadLetter,
+    HeldClock,
     MemoryAccess,
     MemoryCallers,
     MemoryCancels,
     MemoryConversations,
+    MemoryCounters,
     MemoryJobs,
     MemoryLedger,
     MemoryLetters,
+    MemoryMeter,
     MemoryPauses,
     MemoryPresence,
     MemoryPrivacy,
@@ -74,6 +78,8 @@ class Store(Protocol):
     @property
     def pauses(self) -> Pauses: ...
     @property
+    def meter(self) -> Meter: ...
+    @property
     def access(self) -> Access: ...
     @property
     def callers(self) -> Callers: ...
@@ -106,6 +112,18 @@ class StreamsUnderTest(Streams, Doorbell, Protocol):
     """Both ends of the transport."""
 
 
+class Counting(Protocol):
+    """Counters, and a hand on their server's clock and memory."""
+
+    @property
+    def counters(self) -> Counters: ...
+    async def advance(self, seconds: int) -> None:
+        """Let so much time pass for what was counted."""
+
+    async def wipe(self) -> None:
+        """What FLUSHALL does."""
+
+
 class Transport(Protocol):
     """Streams, and what a reader and an operator do with them."""
 
@@ -136,6 +154,7 @@ class MemoryStore:
         self.jobs = MemoryJobs(self.ledger, self.letters)
         self.pauses = MemoryPauses(self.ledger)
         self.access = MemoryAccess(self.ledger)
+        self.meter = MemoryMeter(self.ledger)
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.cancels = MemoryCancels(self.ledger)
@@ -180,6 +199,20 @@ class MemoryStore:
 
     async def dead_letters(self) -> list[DeadLetter]:
         return list(self.ledger.dead_letters.values())
+
+
+class MemoryCounting:
+    """The twin."""
+
+    def __init__(self) -> None:
+        self._clock = HeldClock()
+        self.counters = MemoryCounters(self._clock)
+
+    async def advance(self, seconds: int) -> None:
+        self._clock.advance(seconds)
+
+    async def wipe(self) -> None:
+        self.counters.wipe()
 
 
 class MemoryTransport:

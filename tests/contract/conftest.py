@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from agent.adapters.embedded import Engines
-from tests.contract.backends import MemoryStore, MemoryTransport, Store, Transport
-from tests.contract.real import RealStore, RealTransport, migrated_template
+from tests.contract.backends import Counting, MemoryCounting, MemoryStore, MemoryTransport, Store, Transport
+from tests.contract.real import RealCounting, RealStore, RealTransport, migrated_template
 from tests.engines import fresh_database
 
 
@@ -23,6 +23,22 @@ async def real_store(engines: Engines) -> AsyncIterator[Store]:
     template = await migrated_template(engines.urls)
     async with fresh_database(engines.urls, template=template) as url, RealStore.connected(url) as store:
         yield store
+
+
+@pytest.fixture
+def memory_counting() -> Counting:
+    return MemoryCounting()
+
+
+@pytest.fixture
+async def real_counting(engines: Engines, redis_prefix: str) -> AsyncIterator[Counting]:
+    async with RealCounting.connected(engines.urls.redis_url, redis_prefix) as counting:
+        yield counting
+
+
+@pytest.fixture(params=["memory", "real"])
+def counting(request: pytest.FixtureRequest) -> Counting:
+    return cast(Counting, request.getfixturevalue(f"{request.param}_counting"))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.conversations import PostgresConversations
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
+from agent.adapters.ledger.metering import PostgresMeter
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
@@ -24,6 +25,7 @@ from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.client import connect as connect_streams
+from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
@@ -38,6 +40,7 @@ AGEING = (
     "update idempotency_keys set expires_at = expires_at - make_interval(secs => $1)",
     "update instances set seen_at = seen_at - make_interval(secs => $1)",
     "update runs set created_at = created_at - make_interval(secs => $1)",
+    "update calls set asked_at = asked_at - make_interval(secs => $1), ended_at = ended_at - make_interval(secs => $1)",
     "update runs set ended_at = ended_at - make_interval(secs => $1)",
 )
 UNTOLD = """select exists (
@@ -67,6 +70,7 @@ class RealStore:
         self.jobs = PostgresJobs(pool)
         self.pauses = PostgresPauses(pool)
         self.access = PostgresAccess(pool)
+        self.meter = PostgresMeter(pool)
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
         self.privacy = PostgresPrivacy(pool)
@@ -142,6 +146,49 @@ class RealStore:
     async def dead_letters(self) -> list[DeadLetter]:
         rows = await self.pool.fetch("select * from dead_letters order by created_at, id")
         return [_letter(row) for row in rows]
+
+
+class RealCounting:
+    """Redis. Its clock is the server's, so time passes by making everything that was counted older."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self.counters = RedisCounters(client, Keys(prefix))
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, prefix: str) -> AsyncIterator[RealCounting]:
+        client = connect_streams(url)
+        try:
+            yield cls(client, prefix)
+        finally:
+            await client.aclose()
+
+    async def advance(self, seconds: int) -> None:
+        async for key in self._client.scan_iter(f"{self._prefix}:limits:*:counts:*"):
+            counts: Any = await self._client.hgetall(key)
+            aged: Any = {_older(name, seconds): _aged(name, it, seconds) for name, it in counts.items()}
+            await self._client.delete(key)
+            await self._client.hset(key, mapping=aged)
+        async for key in self._client.scan_iter(f"{self._prefix}:limits:*:running:*"):
+            running: Any = await self._client.zrange(key, 0, -1, withscores=True)
+            for run, at in running:
+                await self._client.zadd(key, {str(run): at - seconds})
+
+    async def wipe(self) -> None:
+        async for key in self._client.scan_iter(f"{self._prefix}:*"):
+            await self._client.delete(key)
+
+
+def _older(name: str, seconds: int) -> str:
+    return f"{name[0]}{int(name[1:]) - seconds}" if name[1:].isdecimal() else name
+
+
+def _aged(name: str, value: str, seconds: int) -> str:
+    if name == "day":
+        return str(int(value) - seconds // 86_400)
+    return str(int(value) - seconds) if name == "filled" else value
 
 
 class RealTransport:

@@ -110,6 +110,17 @@ async def test_once_there_is_a_key_nobody_comes_in_without_a_good_one() -> None:
     assert run.new.key == id
 
 
+async def test_the_very_first_key_is_known_at_once_as_what_it_is() -> None:
+    stage = Stage(lambda _: accepted())
+    async with stage.client() as client:
+        assert (await client.post("/v1/responses", json=QUESTION)).status_code == 200
+        await stage.access.create_project(Project("acme"), "ann")
+        key, _ = await issue(stage.access, "acme")
+        assert (await client.post("/v1/responses", json=QUESTION, headers=auth(key))).status_code == 200
+        assert (await client.post("/v1/responses", json=QUESTION)).status_code == 401
+    assert [row.new.project for row in stage.ledger.runs.values()] == ["default", "acme"]
+
+
 async def test_paths_that_are_not_there_want_a_key_too_and_health_wants_none() -> None:
     stage = Stage()
     await issue(stage.access)

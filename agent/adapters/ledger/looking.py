@@ -29,6 +29,12 @@ class LedgerLook:
             rows = await self._pool.fetch(sql("backlog"))
         return {row["route"]: Backlog(**row) for row in rows}
 
+    async def waiting(self) -> Mapping[str, float]:
+        """For how many seconds the oldest due work of each route has waited for a worker to take it."""
+        with reached():
+            rows = await self._pool.fetch(sql("waiting"))
+        return {row["route"]: row["oldest_s"] for row in rows}
+
     async def letters(self) -> Mapping[str, int]:
         """How many dead letters wait for an operator, by error class."""
         with reached():

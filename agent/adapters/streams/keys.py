@@ -32,6 +32,14 @@ class Keys:
         """The stream on which an API instance is told which runs ended."""
         return f"{self.prefix}:reply:{{{instance}}}"
 
+    def counts(self, project: str, key: str | None) -> str:
+        """The hash that counts what a project, or one of its keys, has used lately; all of a project on one slot."""
+        return f"{self.prefix}:limits:{{{project}}}:counts:{key or ''}"
+
+    def running(self, project: str, key: str | None) -> str:
+        """The set of runs that are under way for a project, or for one of its keys."""
+        return f"{self.prefix}:limits:{{{project}}}:running:{key or ''}"
+
     @property
     def feed(self) -> str:
         """The public feed of events: see `docs/feed.md`."""

@@ -1,0 +1,10 @@
+-- used_usd: what a project's calls cost, by key and by the minute in which they were asked, from a minute on. A call that
+-- nobody knows the outcome of counts with the most that it may have cost.
+-- $1 project, $2 minute (since 1970) to begin with
+select r.key_id as key, floor(extract(epoch from c.asked_at) / 60)::bigint as minute,
+       sum(coalesce(c.cost_usd, case when c.status in ('asked', 'unknown') then c.worst_case_usd end, 0)) as usd
+from runs r join calls c on c.run_id = r.id
+where r.project_id = $1 and r.created_at > to_timestamp($2::bigint * 60) - interval '1 hour'
+  and (r.ended_at is null or r.ended_at >= to_timestamp($2::bigint * 60))
+  and c.asked_at >= to_timestamp($2::bigint * 60)
+group by 1, 2

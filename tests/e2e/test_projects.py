@@ -1,0 +1,113 @@
+"""Projects on the whole house: the same documents' names, guessed ids, two replicas, and a Redis that forgets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from agent.access import Limits, NewKey, Project, hashed, mint
+from agent.adapters.ledger.access import PostgresAccess
+from agent.adapters.retrieval.ingest import ingest
+from agent.adapters.retrieval.library import Library
+from tests.e2e.house import QUESTION, RIGHT, House, Open, until
+from tests.e2e.shelves import write
+
+THEIRS = "# Warranty\n\nThe lamp comes with a warranty of nine years, says the heron. It is a secret of acme.\n"
+ANSWER = {
+    "answer": "The lamp comes with a warranty of nine years.",
+    "citations": [{"passage_id": "p1", "quote": "a warranty of nine years"}],
+    "no_answer": False,
+}
+SECRETS = ("nine years", "heron", "secret of acme")
+
+
+async def key_of(house: House, project: str, **limits: Any) -> dict[str, str]:
+    """The headers of a new key."""
+    access, (text, id, hint) = PostgresAccess(house.pool), mint()
+    assert await access.create_key(NewKey(id, project, "", "user", hint, hashed(text), Limits(**limits)), "ann")
+    return {"authorization": f"Bearer {text}"}
+
+
+async def test_two_projects_with_the_same_documents_names_see_nothing_of_one_another(house: Open) -> None:
+    async with house({"answer": ANSWER, "times": 1}, {"answer": RIGHT}) as it, it.door() as client, it.worker():
+        access = PostgresAccess(it.pool)
+        assert await access.create_project(Project("acme", "Acme"), "ann")
+        await ingest(Library(it.pool), [write(it.settings.data_dir / "theirs", warranty=THEIRS)], project="acme")
+        acme, other = await key_of(it, "acme"), await key_of(it, "default")
+        once = {"idempotency-key": "order-17"}
+        theirs = (await client.post("/v1/responses", json=QUESTION, headers=acme | once)).json()
+        assert theirs["status"] == "completed" and "nine years" in str(theirs)
+        mine = await client.post("/v1/responses", json=QUESTION, headers=other | once)
+        assert mine.json()["status"] == "completed", mine.text
+        assert mine.json()["id"] != theirs["id"]
+        url = theirs["output"][0]["content"][0]["annotations"][0]["url"]
+        page = await client.get(url)
+        assert page.status_code == 200 and "heron" in page.text
+        passage = httpx.URL(url).path
+        run = f"/v1/responses/{theirs['id']}"
+        seen = [mine, *[await client.get(path, headers=other) for path in (run, f"{run}/input_items", passage)]]
+        seen.append(await client.post(f"/v1/responses/{theirs['id']}/cancel", headers=other))
+        seen.append(await client.delete(f"/v1/responses/{theirs['id']}", headers=other))
+        after = QUESTION | {"model": "chat", "previous_response_id": theirs["id"]}
+        seen.append(await client.post("/v1/responses", json=after, headers=other))
+        seen.append(await client.get(passage))
+        seen.append(await client.get(url.replace("project=acme", "project=default")))
+        assert [reply.status_code for reply in seen] == [200, 404, 404, 404, 404, 404, 400, 401, 404]
+        for reply in seen:
+            assert not [word for word in SECRETS if word in reply.text], reply.text
+        again = await client.get(f"/v1/responses/{theirs['id']}", headers=acme)
+        assert again.json() == theirs
+        asked = [str(call) for call in await it.model.log()]
+        assert "heron" in asked[0] and "heron" not in asked[1]
+
+
+async def test_replicas_share_one_limit_and_a_wipe_of_redis_opens_no_gap(house: Open) -> None:
+    async with house() as it, it.door() as one, it.door() as two:
+        await PostgresAccess(it.pool).create_project(Project("acme", limits=Limits(requests_per_min=6)), "ann")
+        acme = await key_of(it, "acme")
+        body = QUESTION | {"background": True}
+
+        async def asked(times: int) -> list[int]:
+            doors = [one, two] * (times // 2)
+            replies = await asyncio.gather(*(door.post("/v1/responses", json=body, headers=acme) for door in doors))
+            return sorted(reply.status_code for reply in replies)
+
+        assert await asked(4) == [200] * 4
+        await it.redis.flushall()
+        assert await asked(10) == [200] * 2 + [429] * 8
+        assert await it.pool.fetchval("select count(*) from runs where project_id = 'acme'") == 6
+
+
+async def test_a_revoked_key_stops_working_at_every_replica(house: Open) -> None:
+    async with house() as it, it.door() as one, it.door() as two:
+        keys = PostgresAccess(it.pool)
+        headers = await key_of(it, "default")
+        for door in (one, two):
+            assert (await door.get("/v1/models", headers=headers)).status_code == 200
+        (key,) = (await keys.book()).keys
+        await keys.revoke_key(key.id, 0, "ann")
+        for door in (one, two):
+
+            async def refused(door: httpx.AsyncClient = door) -> bool:
+                return (await door.get("/v1/models", headers=headers)).status_code == 401
+
+            await until(refused)
+
+
+async def test_no_key_stands_in_anything_that_is_kept_told_or_logged(house: Open, capfd: Any) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as client, it.worker():
+        headers = await key_of(it, "default")
+        secret = headers["authorization"].rpartition("-")[2]
+        assert (await client.post("/v1/responses", json=QUESTION, headers=headers)).json()["status"] == "completed"
+        wrong = {"authorization": headers["authorization"] + "x"}
+        assert (await client.post("/v1/responses", json=QUESTION, headers=wrong)).status_code == 401
+        for table in ("runs", "events", "calls", "attempts", "audit", "api_keys", "work", "instances"):
+            rows = await it.pool.fetch(f"select ({table}.*)::text as row from {table}")  # noqa: S608  # names of ours
+            assert not [row for row in rows if secret in row["row"]], table
+        assert secret.encode() not in it.sent
+        assert secret not in str(await it.model.log())
+    told = capfd.readouterr()
+    assert "request" in told.out + told.err
+    assert secret not in told.out + told.err
