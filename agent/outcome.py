@@ -66,6 +66,9 @@ WAITING = "previous"
 """The error class of a run that goes on from another one, which has not ended. It waits until its own deadline."""
 WAIT_S = 0.5
 
+TOO_LONG = "context_length_exceeded"
+"""The error class of a call that is longer than its model can take."""
+
 PARK_S = 5.0
 """Work that only a newer release can read is looked at again after so many seconds, until the run's deadline."""
 
@@ -129,6 +132,15 @@ MESSAGES = {
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
     "invalid_conversation": ("invalid_prompt", "The conversation has a call or a result without its counterpart."),
+    "previous_response_not_found": ("invalid_prompt", "The previous response was deleted before this one began."),
+    "conversation_too_long": (
+        "invalid_prompt",
+        "The conversation with all that it goes on from is longer than this service takes; begin a new one.",
+    ),
+    TOO_LONG: (
+        "invalid_prompt",
+        "The conversation is longer than the model can take; make it shorter, or set truncation to auto.",
+    ),
     "unstorable": ("server_error", "The run's record could not be stored; an operator has been left a dead letter."),
 }
 """By failure class: the code of the Responses API's closed list, and words for the client without any model text."""

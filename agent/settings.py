@@ -41,6 +41,8 @@ class ModelSettings(BaseModel):
     cached_usd_per_mtok: Decimal | None = None
     output_usd_per_mtok: Decimal | None = None
     accepts: tuple[Accepts, ...] = ()
+    context_tokens: int | None = Field(None, gt=0)
+    """What it takes of prompt and reply together; None for what its endpoint says."""
 
 
 class EndpointSettings(BaseModel):

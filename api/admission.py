@@ -84,6 +84,7 @@ def _request(
         tool_choice=read_choice(body.get("tool_choice"), tools),
         parallel_tool_calls=options.parallel_tool_calls is not False,
         text=read_text(body.get("text")),
+        truncation=options.truncation or "disabled",
         reasoning=None if options.reasoning == Reasoning() else options.reasoning,
         background=options.background is True,
         stream=options.stream is True,
@@ -93,6 +94,7 @@ def _request(
 
 
 _AS_SENT = (
+    "previous_response_id",
     "temperature",
     "top_p",
     "presence_penalty",

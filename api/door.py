@@ -16,6 +16,7 @@ from agent.metering import Counters, Meter
 from agent.pauses import Pause
 from agent.ports import Doorbell, NewRun, Pointer, Shelf
 from agent.privacy import Privacy
+from agent.recalling import Conversations
 from agent.router import Router
 from agent.settings import NameSettings, Settings
 from api.ids import new_response_id
@@ -91,6 +92,7 @@ class Door:
     callers: Callers
     cancels: Cancels
     privacy: Privacy
+    conversations: Conversations
     agents: Mapping[str, AgentCard]
     default_agent: str
     settings: Settings

@@ -29,6 +29,7 @@ from api.holding import Holding
 from api.limits import Turnstile
 from api.middleware import remember_headers
 from api.patience import within
+from api.previous import check_previous
 from api.projection import project
 from api.reading import read_query
 from api.references import resolved
@@ -67,6 +68,7 @@ class Responses:
         body = await read_json(request, self._door.settings.max_body_bytes)
         caller = caller_of(request)
         admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
+        await check_previous(admitted.request, self._door, caller.project)
         new = self._new(request, body, admitted)
         remember_headers(request, await self._turnstile.enter(caller, new.id))
         structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again

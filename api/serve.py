@@ -53,6 +53,7 @@ async def serve(
             callers=engines.callers,
             cancels=engines.cancels,
             privacy=engines.privacy,
+            conversations=engines.conversations,
             instance=engines.instance,
             agents=company.agents,
             names=company.names,

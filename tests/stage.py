@@ -22,6 +22,7 @@ from agent.settings import Settings
 from agent.testing.access import MemoryAccess
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
+from agent.testing.conversations import MemoryConversations
 from agent.testing.memory import MemoryLedger
 from agent.testing.metering import MemoryCounters, MemoryMeter
 from agent.testing.presence import MemoryPresence
@@ -74,6 +75,7 @@ class Stage(MemoryStreams):
             callers=self.callers,
             cancels=MemoryCancels(self.ledger),
             privacy=self.privacy,
+            conversations=MemoryConversations(self.ledger),
             agents=cards,
             default_agent="documents",
             settings=settings,

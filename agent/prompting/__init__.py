@@ -1,7 +1,7 @@
 """Prompts: files with a version, rendered so that data stays data and never becomes a role or an instruction."""
 
 from agent.prompting.book import SHIPPED, PromptBook
-from agent.prompting.conversation import turns, unpaired
+from agent.prompting.conversation import is_too_long, turns, unpaired
 from agent.prompting.fence import Fence, Fenced
 from agent.prompting.messages import check_supplied, opening, repairing, shortened
 from agent.prompting.prompt import Params, Prompt
@@ -14,6 +14,7 @@ __all__ = [
     "Prompt",
     "PromptBook",
     "check_supplied",
+    "is_too_long",
     "opening",
     "repairing",
     "shortened",

@@ -8,6 +8,10 @@ from agent.items import TextPart
 from agent.prompting.fence import Fence
 from agent.request import Message
 
+MOST_ITEMS = 2_000
+MOST_CHARS = 1_000_000
+"""Of a conversation with all that it goes on from."""
+
 
 def turns(conversation: Sequence[Message]) -> tuple[Message, ...]:
     """The conversation in turns: what an assistant said and called in one go is one turn, and its results follow it.
@@ -46,6 +50,11 @@ def chars(conversation: Sequence[Message]) -> int:
         + sum(len(call.arguments) for call in calls)
         + sum(len(text) for thought in thoughts for text in (*thought.summary, thought.encrypted_content or ""))
     )
+
+
+def is_too_long(conversation: Sequence[Message]) -> bool:
+    """Whether a conversation has more than one run takes over and asks with."""
+    return len(conversation) > MOST_ITEMS or chars(conversation) > MOST_CHARS
 
 
 def results_of(conversation: Sequence[Message]) -> list[int | None]:

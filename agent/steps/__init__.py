@@ -34,7 +34,7 @@ __all__ = [
 def grounded_routes(parts: Parts) -> list[Route[Any]]:
     """Answers a question from the passages of a collection."""
     return [
-        Route("retrieve", RequestReceived, Retrieve.of(parts), (PassagesFound,)),
+        Route("retrieve", RequestReceived, Retrieve.of(parts), (PassagesFound, RunFailed)),
         Route("generate", PassagesFound,   Generate.of(parts), (AnswerDrafted, RunFailed)),
         Route("validate", AnswerDrafted,   Validate.of(parts), (AnswerAccepted, DraftRejected, RunFailed)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),

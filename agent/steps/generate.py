@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.effects import Ask, CallModel, ModelAnswer
 from agent.errors import Permanent, Transient, Unfamiliar
 from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed
-from agent.prompting import Fence, Prompt, PromptBook, opening, unpaired
+from agent.outcome import TOO_LONG, failure_of
+from agent.prompting import Fence, Prompt, PromptBook, opening
 from agent.request import Message, question_of
 from agent.run import Run
 from agent.steps.parts import Parts
+from agent.steps.recall import conversation_of, recalled, request_of, versions_of
+
+Onwards = Callable[[Prompt, tuple[Message, ...]], tuple[Message, ...]]
+"""What a call is asked with, given its prompt and how every call of the run begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,37 @@ class Drafting:
             raise Unfamiliar(f"run {run.id} started without a prompt {self.prompt!r}")
         return self.book.get(self.prompt, version)
 
-    def opening(self, prompt: Prompt, run: Run) -> tuple[Message, ...]:
-        """The messages of the first call. A repair begins with the same ones, byte for byte."""
-        return opening(prompt, run.request, passages_of(run), fence_of(run), conversation_of(run))
+    async def drafted(
+        self, run: Run, ask: Ask, repairs: int = 0, onwards: Onwards = lambda prompt, opened: opened
+    ) -> AnswerDrafted | RunFailed:
+        """The draft that a model wrote after `onwards` said what follows the opening; an ending if it is too long."""
+        prompt = self.prompt_of(run)
+        try:
+            answer = await self._answer(prompt, run, ask, onwards)
+        except Permanent as error:
+            if error.kind != TOO_LONG:
+                raise
+            return failure_of(TOO_LONG, repairs)
+        return drafted(answer, prompt, repairs)
+
+    async def _answer(self, prompt: Prompt, run: Run, ask: Ask, onwards: Onwards) -> ModelAnswer:
+        """The answer to the longest version of the conversation that a model can take."""
+        failed = Permanent("there is no conversation", kind=TOO_LONG)
+        for conversation in versions_of(run):
+            opened = opening(prompt, request_of(run), passages_of(run), fence_of(run), conversation)
+            try:
+                return await self.draft(prompt, run, ask, onwards(prompt, opened))
+            except Permanent as error:
+                if error.kind != TOO_LONG:
+                    raise
+                failed = error
+        raise failed
 
     async def draft(self, prompt: Prompt, run: Run, ask: Ask, messages: tuple[Message, ...]) -> ModelAnswer:
         """The answer of the first model that gives one.
 
-        Raises what the last one raised; but `Transient` if any of them might answer later, so that it is asked again.
+        Raises what the last one raised; but `Transient` if any of them might answer later, so that it is asked again,
+        and else that it was too long for one of them, which can be helped.
         """
         failed: Transient | Permanent = Permanent("no model is configured", kind="rejected")
         for model in run.request.models or self.models:
@@ -51,7 +79,7 @@ class Drafting:
             except Transient as error:
                 failed = error
             except Permanent as error:
-                failed = failed if isinstance(failed, Transient) else error
+                failed = failed if isinstance(failed, Transient) or failed.kind == TOO_LONG else error
         raise failed
 
     def _call(self, model: str, prompt: Prompt, run: Run, messages: tuple[Message, ...]) -> CallModel:
@@ -85,12 +113,10 @@ class Generate:
         return cls(Drafting.of(parts))
 
     async def __call__(self, event: PassagesFound | RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
-        if missing := unpaired(conversation_of(run)):
-            return [incoherent(missing[1])]
-        prompt = self.drafting.prompt_of(run)
-        messages = self.drafting.opening(prompt, run)
-        answer = await self.drafting.draft(prompt, run, ask, messages)
-        return [drafted(answer, prompt, repairs=0)]
+        facts, run = await recalled(run, ask)
+        if any(isinstance(fact, RunFailed) for fact in facts):
+            return facts
+        return [*facts, await self.drafting.drafted(run, ask)]
 
 
 def drafted(answer: ModelAnswer, prompt: Prompt, repairs: int) -> AnswerDrafted:
@@ -109,17 +135,6 @@ def drafted(answer: ModelAnswer, prompt: Prompt, repairs: int) -> AnswerDrafted:
         reasoning=answer.reasoning,
         logprobs=answer.logprobs,
     )
-
-
-def incoherent(call_id: str) -> RunFailed:
-    """The ending of a conversation that no endpoint takes: it shows only together with the turns before it."""
-    message = f"The conversation has a call or a result without its counterpart: call_id {call_id[:64]!r}."
-    return RunFailed(code="invalid_conversation", message=message)
-
-
-def conversation_of(run: Run) -> tuple[Message, ...]:
-    """Every item that the reply is to go on from, oldest first."""
-    return run.request.messages
 
 
 def passages_of(run: Run) -> tuple[Passage, ...]:

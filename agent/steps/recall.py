@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from agent.effects import Ask, Recall
 from agent.events import ConversationRecalled, Event, RunFailed
 from agent.outcome import failure_of
-from agent.prompting.conversation import chars, unpaired
-from agent.request import Message
+from agent.prompting import is_too_long, unpaired
+from agent.prompting.shortening import droppable, shortened_by
+from agent.request import Message, Request
 from agent.run import Run
-
-MOST_ITEMS = 2_000
-MOST_CHARS = 1_000_000
-"""Of a conversation with all that it goes on from."""
 
 
 async def recalled(run: Run, ask: Ask) -> tuple[Sequence[Event], Run]:
     """What was taken over just now, as a fact and on the run; nothing if there is nothing, or it is there already.
 
-    The only event is a `RunFailed` if the conversation cannot be gone on with.
+    The last event is a `RunFailed` if the conversation cannot be gone on with. Raises `Transient` (`previous`) while
+    the earlier run is on its way.
     """
+    facts: Sequence[Event] = ()
     previous = run.request.previous_response_id
-    if previous is None or run.find(ConversationRecalled):
-        return (), run
-    earlier = await ask(Recall(previous=previous))
-    if earlier.gone:
-        return (failure_of("previous_response_not_found"),), run
-    fact = ConversationRecalled(previous=previous, messages=earlier.messages)
-    run = replace(run, events=(*run.events, fact))
-    return (failed or fact,) if (failed := _failure(conversation_of(run))) else (fact,), run
+    if previous is not None and run.find(ConversationRecalled) is None:
+        earlier = await ask(Recall(previous=previous))
+        if earlier.gone:
+            return [failure_of("previous_response_not_found")], run
+        facts = [ConversationRecalled(previous=previous, messages=earlier.messages)]
+        run = replace(run, events=(*run.events, *facts))
+    failure = _failure(conversation_of(run))
+    return (facts, run) if failure is None else ([*facts, failure], run)
 
 
 def conversation_of(run: Run) -> tuple[Message, ...]:
-    """All items of the conversation, those of earlier responses first."""
+    """Every item that the reply is to go on from, those of earlier responses first."""
+    return (*_earlier(run), *run.request.messages)
+
+
+def versions_of(run: Run) -> Iterator[tuple[Message, ...]]:
+    """The conversation; then, if the request allows it, shorter and shorter ones, down to what is asked.
+
+    Twice as much is left out each time, so that few calls are refused on the way to one that fits.
+    """
+    conversation, count = conversation_of(run), 0
+    most = len(droppable(conversation)) if run.request.truncation == "auto" else 0
+    while (shorter := shortened_by(conversation, count)) is not None:
+        yield shorter
+        if count == most:
+            return
+        count = min(max(1, 2 * count), most)
+
+
+def request_of(run: Run) -> Request:
+    """The request, with what systems and developers said in earlier turns among its instructions."""
+    told = [message.content for message in _earlier(run) if message.role in ("system", "developer")]
+    if not any(told):
+        return run.request
+    instructions = [run.request.instructions or "", *told]
+    return run.request.model_copy(update={"instructions": "\n\n".join(text for text in instructions if text)})
+
+
+def _earlier(run: Run) -> tuple[Message, ...]:
     fact = run.find(ConversationRecalled)
-    return (*(fact.messages if fact else ()), *run.request.messages)
+    return fact.messages if fact else ()
 
 
 def _failure(conversation: Sequence[Message]) -> RunFailed | None:
     if is_too_long(conversation):
         return failure_of("conversation_too_long")
-    return failure_of("tool_call_not_found") if unpaired(conversation) else None
+    missing = unpaired(conversation)
+    return incoherent(missing[1]) if missing else None
 
 
-def is_too_long(conversation: Sequence[Message]) -> bool:
-    """Whether a conversation has more than a run takes over."""
-    return len(conversation) > MOST_ITEMS or chars(conversation) > MOST_CHARS
+def incoherent(call_id: str) -> RunFailed:
+    """The ending of a conversation that no endpoint takes: it shows only together with the turns before it."""
+    message = f"The conversation has a call or a result without its counterpart: call_id {call_id[:64]!r}."
+    return RunFailed(code="invalid_conversation", message=message)

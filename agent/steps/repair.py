@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from agent.effects import Ask
 from agent.events import AnswerDrafted, DraftRejected, Event, RunFailed
-from agent.prompting import repairing
+from agent.prompting import Prompt, repairing
+from agent.request import Message
 from agent.run import Run
-from agent.steps.generate import Drafting, drafted, fence_of
+from agent.steps.generate import Drafting, fence_of
 from agent.steps.parts import Parts
 
 
@@ -27,12 +28,12 @@ class Repair:
     async def __call__(self, event: DraftRejected, run: Run, ask: Ask, /) -> Sequence[Event]:
         if event.repairs >= self.repairs or _nothing_changed(event, run):
             return [no_valid_answer(event)]
-        prompt = self.drafting.prompt_of(run)
-        opened = self.drafting.opening(prompt, run)
         draft = run.last(AnswerDrafted)
-        messages = repairing(opened, prompt, draft.draft, event.problems, fence_of(run), draft.calls)
-        answer = await self.drafting.draft(prompt, run, ask, messages)
-        return [drafted(answer, prompt, repairs=event.repairs + 1)]
+
+        def onwards(prompt: Prompt, opened: tuple[Message, ...]) -> tuple[Message, ...]:
+            return repairing(opened, prompt, draft.draft, event.problems, fence_of(run), draft.calls)
+
+        return [await self.drafting.drafted(run, ask, event.repairs + 1, onwards)]
 
 
 def no_valid_answer(event: DraftRejected) -> RunFailed:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.effects import Ask, Search
-from agent.events import Event, PassagesFound, RequestReceived
+from agent.events import Event, PassagesFound, RequestReceived, RunFailed
+from agent.request import question_of
 from agent.run import Run
 from agent.steps.parts import Parts
+from agent.steps.recall import conversation_of, recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,18 @@ class Retrieve:
         return cls(parts.retrieval.collection, parts.retrieval.limit)
 
     async def __call__(self, event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
-        query = run.request.question
+        facts, run = await recalled(run, ask)
+        if any(isinstance(fact, RunFailed) for fact in facts):
+            return facts
+        query = question_of(conversation_of(run))
         found = await ask(Search(collection=self.collection, query=query, limit=self.limit))
         labelled = (it.model_copy(update={"label": f"p{n}"}) for n, it in enumerate(found.passages, start=1))
         return [
+            *facts,
             PassagesFound(
                 query=query,
                 collection=self.collection,
                 index_version=found.index_version,
                 passages=tuple(labelled),
-            )
+            ),
         ]

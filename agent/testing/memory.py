@@ -167,7 +167,7 @@ class MemoryLedger:
         await self._turn()
         for pointer, entry in entries.items():
             work = self._standing(pointer)
-            if work is not None and work.entry is None:
+            if work is not None and work.entry is None and work.due_at <= self.clock.now():
                 work.entry = entry
 
     async def view(self, run: str, project: str, /) -> RunView | None:

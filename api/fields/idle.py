@@ -14,11 +14,9 @@ IDLE: Mapping[str, tuple[Any, ...]] = {
     "conversation": (),
     "image": (),
     "moderation": (),
-    "previous_response_id": (),
     "prompt": (),
     "prompt_cache_options": (),
     "prompt_cache_retention": (),
-    "truncation": ("disabled",),
 }
 """Fields of the Responses API that are not supported yet, with the values that ask for nothing; null always does."""
 

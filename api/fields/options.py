@@ -46,6 +46,8 @@ class Options(BaseModel):
     safety_identifier: _Name | None = None
     user: Annotated[str, StringConstraints(max_length=512)] | None = None
     store: bool | None = None
+    previous_response_id: Annotated[str, StringConstraints(max_length=128)] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
     include: list[Include] | None = None
     background: bool | None = None
     stream: bool | None = None

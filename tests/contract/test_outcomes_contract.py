@@ -41,6 +41,14 @@ async def test_postponing_uncounted_burns_no_attempt(store: Store) -> None:
     assert (parked.pointer.attempt, parked.deliveries) == (1, 1)
 
 
+async def test_a_late_note_about_its_entry_does_not_hold_up_work_that_was_postponed(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    await store.ledger.commit(await begun(store, pointer), Postpone(1, "previous", "not yet", counted=False))
+    await store.ledger.published({pointer: "1-0"})
+    work = await store.work(pointer.run)
+    assert work is not None and work.entry is None, "nothing carries it, so it is published once it is due"
+
+
 async def test_burying_leaves_a_dead_letter_and_a_typed_failure(store: Store) -> None:
     pointer = await opened(store, new_run())
     newest = Sealed("toy.counted", 1, '{"total": 1e2,  "b":1.0}')

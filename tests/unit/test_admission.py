@@ -256,10 +256,8 @@ def test_fields_that_are_not_supported_yet_are_accepted_when_they_ask_for_nothin
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("previous_response_id", "resp_1"),
         ("conversation", "conv_1"),
         ("prompt", {"id": "p"}),
-        ("truncation", "auto"),
     ],
 )
 def test_fields_that_are_not_supported_yet_are_refused_by_name_when_they_ask_for_something(

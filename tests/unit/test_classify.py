@@ -262,3 +262,20 @@ def test_no_message_repeats_the_key(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_a_message_quotes_no_more_than_200_characters(status: int) -> None:
     assert 0 < str(failure(error_body("y" * 5000), status=status)).count("y") <= 200
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens.",
+        "the request exceeds the available context size",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "The input token count exceeds the maximum number of tokens allowed",
+    ],
+)
+def test_a_call_that_is_too_long_for_the_model_has_a_kind_of_its_own_and_costs_nothing(message: str) -> None:
+    error = failure(error_body(message), status=400)
+    assert (error.kind, error.cost_usd, error.usage) == ("context_length_exceeded", Decimal(0), Usage())
+    assert isinstance(error, Permanent)
+    assert failure(error_body("no", code="context_length_exceeded"), status=413).kind == "context_length_exceeded"
+    assert failure(error_body(message), status=500).kind == "server"

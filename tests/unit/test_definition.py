@@ -72,7 +72,7 @@ def test_the_flow_of_the_documents_agent_can_be_looked_at() -> None:
     agent = bound(documents)
     assert draw(agent).splitlines() == [
         agent.id,
-        "  request.received  ->  retrieve  ->  passages.found",
+        "  request.received  ->  retrieve  ->  passages.found | run.failed*",
         "  passages.found    ->  generate  ->  answer.drafted | run.failed*",
         "  answer.drafted    ->  validate  ->  answer.accepted* | draft.rejected | run.failed*",
         "  draft.rejected    ->  repair    ->  answer.drafted | run.failed*",

@@ -11,6 +11,8 @@ from agent.adapters.model.endpoint import Endpoint
 from agent.adapters.model.prices import worst_case
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import Misconfigured, Permanent
+from agent.events import Usage
+from agent.outcome import TOO_LONG
 from agent.settings import OFFLINE, EndpointSettings, ModelSettings
 
 
@@ -60,9 +62,13 @@ class ModelBook:
         return Quote(endpoint.settings.name, worst_case(effect, model), paid=True)
 
     async def call(self, effect: CallModel, *, timeout_s: float, headers: Mapping[str, str]) -> ModelAnswer:
-        """As `Endpoint.call`. Raises `Permanent` (`rejected`) if there is no such model, or it takes no such parts."""
+        """As `Endpoint.call`. Raises `Permanent` (`rejected`) if there is no such model, or it takes no such parts.
+
+        Raises `Permanent` (`context_length_exceeded`) for what is longer than the settings say that it takes.
+        """
         entry = self._entry(effect.model)
         _refuse_parts(effect, entry[1].accepts if entry else ())
+        _refuse_length(effect, entry[1].context_tokens if entry else None)
         if entry is None:
             return await self._offline.call(effect)
         return await entry[0].call(effect, timeout_s=timeout_s, headers=headers)
@@ -76,6 +82,15 @@ class ModelBook:
         if name not in self.chain:
             raise Permanent(f"there is no model {name!r}; there is {', '.join(self.chain)}", kind="rejected")
         return self._entries.get(name)
+
+
+def _refuse_length(effect: CallModel, most: int | None) -> None:
+    """Some endpoints drop what does not fit and say nothing: where the settings name a size, it is kept here."""
+    if most is not None and (wanted := effect.prompt_tokens() + effect.max_output_tokens) > most:
+        message = f"about {wanted} tokens with the reply; the model {effect.model!r} takes {most}"
+        error = Permanent(message, kind=TOO_LONG)
+        error.usage, error.cost_usd = Usage(), Decimal(0)
+        raise error
 
 
 def _refuse_parts(effect: CallModel, accepts: Collection[str]) -> None:

@@ -21,6 +21,7 @@ from agent.envelope import scrub
 from agent.errors import AgentError, Overloaded, Permanent, Transient
 from agent.events import Usage
 from agent.items import FinishReason, FunctionCall
+from agent.outcome import TOO_LONG
 from agent.settings import ModelSettings
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -30,6 +31,17 @@ NOT_IMPLEMENTED = 501
 """A failure of a server that comes again: an endpoint without such calls, a script without a line for this one."""
 _MAX_TOKENS = 2**31 - 1
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+_TOO_LONG = (
+    "context_length",
+    "context length",
+    "context window",
+    "context size",
+    "prompt is too long",
+    "input is too long",
+    "token count exceeds",
+)
+"""How endpoints say that a call is longer than the model can take."""
 
 # A reason that is not listed (`error`, `abort`, ...) may mean half a text, so it is no answer; `tool_calls` is one only
 # where functions were offered.
@@ -84,7 +96,7 @@ def classify(
     Raises:
         Overloaded: the endpoint named a time to wait, or answered 429.
         Transient: `server`, `malformed` or `empty`; with `usage` and `cost_usd` if the reply told them.
-        Permanent: `quota`, `unauthorized` or `rejected`.
+        Permanent: `quota`, `unauthorized`, `context_length_exceeded` or `rejected`.
     """
     if not reply.succeeded:
         raise _refusal(reply, endpoint, secret)
@@ -128,7 +140,16 @@ def _refusal(reply: Reply, endpoint: str, secret: str) -> AgentError:
         if wait_s is None:
             return Transient(message, kind="server")
         return Overloaded(message, retry_after_s=wait_s, kind="server")
+    if reply.status in (400, 413, 422) and said.mentions(*_TOO_LONG):
+        return _too_long(message)
     return Permanent(message, kind="unauthorized" if reply.status in (401, 403) else "rejected")
+
+
+def _too_long(message: str) -> Permanent:
+    """Nobody bills a call that was not made."""
+    error = Permanent(message, kind=TOO_LONG)
+    error.usage, error.cost_usd = Usage(), Decimal(0)
+    return error
 
 
 def _object(reply: Reply) -> dict[str, Any]:
