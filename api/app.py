@@ -17,6 +17,7 @@ from api.errors import handlers
 from api.health import Health
 from api.holding import Holding
 from api.input_items import InputItems
+from api.input_tokens import InputTokens
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.middleware import EveryReply
@@ -61,6 +62,7 @@ def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRout
     models, passages, health = Models(door), Passages(door, keyring), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
+        Route("/v1/responses/input_tokens", InputTokens(door).count, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),
         Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
