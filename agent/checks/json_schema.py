@@ -26,7 +26,7 @@ MOST_PROBLEMS = 8
 MOST_PROBLEM_CHARS = 200
 MOST_WORK = 500_000
 """Subschemas applied while one value is checked."""
-MOST_TOLD_WORK = 20_000
+MOST_TOLD_WORK = 10_000
 """Above it only whether a value is right is found out, and not what is wrong: each problem costs far more."""
 PATTERN_BYTES = 1_048_576
 """Of a compiled pattern."""

@@ -7,7 +7,7 @@ is checked a million times.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -130,8 +130,17 @@ class SchemaGraph:
 
 
 def _weight(node: Node) -> int:
-    values = node.get("enum") if isinstance(node, dict) else None
-    return 1 + len(values) // ENUM_STEP if isinstance(values, list) else 1
+    """What one application costs: each value of an enum is compared, each missing name is a problem of its own."""
+    if isinstance(node, bool):
+        return 1
+    names = [node.get("required"), *_lists(node.get("dependentRequired"))]
+    required = sum(len(each) for each in names if isinstance(each, list))
+    values = node.get("enum")
+    return 1 + required + (len(values) // ENUM_STEP if isinstance(values, list) else 0)
+
+
+def _lists(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else ()
 
 
 def _targets(nodes: Nodes) -> dict[str, Path]:
