@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Binding to more than loopback is refused while there are no API keys, unless a door of one's own is in front."""
     bootstrap_key: SecretStr | None = None
     """An operator's key that is put on record at start, unless it is there: the first key of a new deployment."""
+    hsts_s: int = Field(0, ge=0)
+    """For how long browsers shall come over TLS only; 0 says nothing. For a service that is reached over TLS."""
     max_body_bytes: int = Field(2_000_000, gt=0)
     max_input_chars: int = Field(200_000, gt=0)
     keep_alive_s: float = Field(15.0, gt=0)

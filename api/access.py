@@ -17,6 +17,8 @@ from api.keyring import Keyring
 
 LOCKED = "/v1/"
 METRICS = "/metrics"
+CONNECTIONS = ("http", "websocket")
+POLICY_VIOLATION = 1008
 MAX_KEY_CHARS = 512
 UNLIMITED = Limits()
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -56,11 +58,11 @@ class Gate:
         self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith((LOCKED, METRICS)):
+        if scope["type"] in CONNECTIONS and scope["path"].startswith((LOCKED, METRICS)):
             try:
                 caller = await self._caller(scope)
             except ApiError as error:
-                await error.reply()(scope, receive, send)
+                await _turn_away(error, scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
@@ -77,6 +79,13 @@ class Gate:
         if figures and caller.role != "operator":
             raise ApiError(403, "This takes a key of the role operator", code="insufficient_permissions")
         return caller
+
+
+async def _turn_away(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await error.reply()(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})  # the server makes a 403 of it
 
 
 async def known(keyring: Keyring, headers: Headers) -> Caller:

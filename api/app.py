@@ -47,7 +47,7 @@ def create_app(door: Door) -> FastAPI:
     return FastAPI(
         title="Cuelight",
         routes=_routes(door, keyring, responses),
-        middleware=[Middleware(EveryReply), Middleware(Gate, keyring=keyring)],
+        middleware=[Middleware(EveryReply, hsts_s=door.settings.hsts_s), Middleware(Gate, keyring=keyring)],
         exception_handlers=handlers(),
         lifespan=lifespan,
         redirect_slashes=False,

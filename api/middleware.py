@@ -39,8 +39,10 @@ class EveryReply:
     """Gives each request its id, its trace and a log line; each reply its id, safe headers, and a typed body if the
     code behind it raises. A plain ASGI wrapper, so that it neither buffers nor loses a client's disconnect."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hsts_s: int = 0) -> None:
+        """With `hsts_s` browsers are told to come over TLS only, for so many seconds."""
         self._app = app
+        self._always = {**SECURITY_HEADERS, **({"strict-transport-security": f"max-age={hsts_s}"} if hsts_s else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +53,7 @@ class EveryReply:
         with server_span(scope, headers.get("traceparent")) as trace:
             remember(scope, trace)
             with structlog.contextvars.bound_contextvars(request=request_id, trace=trace_id(trace)):
-                await self._logged(scope, receive, _Reply(send, scope, request_id, trace_id(trace)))
+                await self._logged(scope, receive, _Reply(send, scope, request_id, trace_id(trace), self._always))
 
     async def _logged(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         began = time.perf_counter()
@@ -67,6 +69,7 @@ class EveryReply:
                 path=scope["path"],
                 status=reply.status,
                 duration_ms=round(took_s * 1000, 1),
+                **_whose(scope),
             )
             structlog.contextvars.unbind_contextvars("run")
 
@@ -80,14 +83,21 @@ class EveryReply:
             await internal().reply()(scope, receive, reply)
 
 
+def _whose(scope: Scope) -> dict[str, str]:
+    """The project and the id of the key, where one was needed."""
+    caller = scope.get("state", {}).get("caller")
+    return {"project": caller.project, "key": caller.key} if caller is not None and caller.key else {}
+
+
 class _Reply:
     """`send`, adding to the head of the reply and remembering its status."""
 
-    def __init__(self, send: Send, scope: Scope, request_id: str, trace: str) -> None:
+    def __init__(self, send: Send, scope: Scope, request_id: str, trace: str, always: Mapping[str, str]) -> None:
         self._send = send
         self._scope = scope
         self._request_id = request_id
         self._trace = trace
+        self._always = always
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -96,7 +106,7 @@ class _Reply:
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
             headers["x-trace-id"] = self._trace
-            for name, value in {**self._scope.get("state", {}).get("headers", {}), **SECURITY_HEADERS}.items():
+            for name, value in {**self._scope.get("state", {}).get("headers", {}), **self._always}.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

@@ -18,6 +18,7 @@ from agent.events import Citation
 from agent.ports import StoredPassage
 from agent.settings import NameSettings
 from agent.testing.access import MemoryAccess
+from api.access import Gate
 from api.app import create_app
 from api.keyring import GAP_S, STALE_S, Keyring
 from tests.naps import Naps
@@ -148,6 +149,39 @@ async def test_figures_are_told_on_this_machine_and_to_operators() -> None:
         assert await asked("203.0.113.9") == 401
         assert await asked("203.0.113.9", **auth(user)) == 403
         assert await asked("203.0.113.9", **auth(operator)) == 200
+
+
+async def test_a_websocket_is_turned_away_without_a_key() -> None:
+    stage = Stage()
+    await issue(stage.access)
+    sent: list[Any] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it came through")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/responses", "headers": []}
+    await Gate(behind, Keyring(stage.access))(scope, None, send)  # type: ignore[arg-type]
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_every_reply_has_safe_headers_and_says_that_tls_is_wanted_only_where_it_is_set() -> None:
+    stage = Stage()
+    await issue(stage.access)
+    behind_tls = replace(stage.door, settings=stage.door.settings.model_copy(update={"hsts_s": 600}))
+    for door, hsts in ((stage.door, None), (behind_tls, "max-age=600")):
+        app = create_app(door)
+        wire = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=wire, base_url="http://d") as client:
+            for path in ("/v1/models", "/nowhere", "/healthz", "/passages/psg_1"):
+                headers = (await client.get(path, headers={"accept": "text/html"})).headers
+                assert headers["x-content-type-options"] == "nosniff"
+                assert headers["referrer-policy"] == "no-referrer"
+                assert headers["x-frame-options"] == "DENY"
+                assert "default-src 'none'" in headers["content-security-policy"]
+                assert headers.get("strict-transport-security") == hsts
 
 
 # ------------------------------------------------------------------------------------------------ rotation
