@@ -42,7 +42,7 @@ def text_of(events: list[Any]) -> str:
 
 
 async def test_the_async_client_streams_resumes_polls_and_cancels(house: Open) -> None:
-    script = {"answer": RIGHT}, {"contains": "slowly", "answer": RIGHT, "delay_ms": 60_000}
+    script = {"answer": RIGHT}, {"contains": "Slowly", "answer": RIGHT, "delay_ms": 60_000}
     async with house(*reversed(script)) as it, it.worker(), it.door() as http, client_of(http) as client:
         stream = await client.responses.create(**ASK, stream=True)
         events: list[Any] = [event async for event in stream]
