@@ -9,6 +9,7 @@ from agent.doctor.finding import Finding, counted, fault, lasted, warning
 from agent.pauses import of_route
 
 KEEP = "keep `cuelight show RUN --json` for a bug report"
+MOST_SHOWN = 20
 RELAY = "is a worker or `cuelight relay` running, and does its log say `sweep_failed`?"
 
 
@@ -62,12 +63,12 @@ def lost(facts: Facts) -> Iterable[Finding]:
 
 
 def double_owned(facts: Facts) -> Iterable[Finding]:
+    """A finding for each event: on a busy system there may be another one at each look, none of which lasts."""
     owners = facts.streams.owners if facts.streams else {}
-    if owners:
-        names = sorted({name for held in owners.values() for name in held})
-        said = f"{counted(len(owners), 'event')} held by several workers at once: {', '.join(names)}"
+    for event in sorted(owners)[:MOST_SHOWN]:
+        said = f"{event} is held by several workers at once: {', '.join(owners[event])}"
         advice = "only one of them can settle it; if it lasts, restart the worker that has been silent the longest"
-        yield warning("double-owned", "", said, advice, _some(sorted(owners)))
+        yield warning("double-owned", event, said, advice)
 
 
 def handed_out(facts: Facts) -> Iterable[Finding]:

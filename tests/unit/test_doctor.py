@@ -132,6 +132,16 @@ def test_only_what_lasts_for_two_looks_is_confirmed_as_the_second_saw_it() -> No
     assert confirmed(first, second) == [finding("a", "x", "new")]
 
 
+def test_events_that_two_workers_hold_for_a_moment_each_are_not_taken_for_one_that_they_keep() -> None:
+    def look(*events: str) -> list[Finding]:
+        owners = dict.fromkeys(events, ("ann", "bob"))
+        return list(examine(replace(HEALTHY, streams=replace(HEALTHY.streams or StreamFacts(), owners=owners))))
+
+    assert confirmed(look("resp_1/1/2"), look("resp_2/1/2")) == []
+    (kept,) = confirmed(look("resp_1/1/2", "resp_3/1/1"), look("resp_2/1/2", "resp_3/1/1"))
+    assert kept.subject == "resp_3/1/1" and "ann, bob" in kept.said
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(5, "5 s"), (600, "10 minutes"), (7_300, "2 hours"), (400_000, "5 days")]
 )
