@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent.errors import KeyTaken
+from agent.ports import NewRun
 from agent.prompting import is_too_long, unpaired
 from agent.recalling import Earlier, conversation, output
 from agent.request import Message, Request
@@ -33,6 +35,28 @@ async def check_previous(request: Request, door: Door, project: str) -> Earlier 
         if is_too_long((*conversation(earlier), *request.messages)):
             raise invalid(FIELD, "the conversation is longer than this service takes; begin a new one")
     return earlier
+
+
+async def check_sending(new: NewRun, request: Request, door: Door) -> None:
+    """As `check_previous`, for a request that opens `new`.
+
+    One that is sent again with its key has its run already: it gets that, whatever became of the earlier one since.
+    """
+    try:
+        await check_previous(request, door, new.project)
+    except ApiError:
+        if not await _was_sent(new, door):
+            raise
+
+
+async def _was_sent(new: NewRun, door: Door) -> bool:
+    if new.once is None:
+        return False
+    looking = door.callers.known(new.project, new.once.key, new.once.body_hash)
+    try:
+        return await within(door.settings.ledger_timeout_s, looking, door.sleep) is not None
+    except KeyTaken:
+        return False
 
 
 async def _earlier(previous: str, door: Door, project: str) -> Earlier | None:

@@ -29,7 +29,7 @@ from api.holding import Holding
 from api.limits import Turnstile
 from api.middleware import remember_headers
 from api.patience import within
-from api.previous import check_previous
+from api.previous import check_sending
 from api.projection import project
 from api.reading import read_query
 from api.references import resolved
@@ -68,8 +68,8 @@ class Responses:
         body = await read_json(request, self._door.settings.max_body_bytes)
         caller = caller_of(request)
         admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
-        await check_previous(admitted.request, self._door, caller.project)
         new = self._new(request, body, admitted)
+        await check_sending(new, admitted.request, self._door)
         remember_headers(request, await self._turnstile.enter(caller, new.id))
         structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again
         return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))

@@ -312,6 +312,20 @@ async def stage_open(stage: Stage, project: str) -> str:
     return run.id
 
 
+async def test_a_conversation_goes_on_in_its_own_project_only() -> None:
+    stage = Stage(lambda _: accepted(MARK))
+    async with two_projects(stage) as (client, acme, other):
+        mine = (await client.post("/v1/responses", json=QUESTION, headers=acme)).json()
+        after, absent = QUESTION | {"previous_response_id": mine["id"]}, QUESTION | {"previous_response_id": "resp_0"}
+        for path in ("/v1/responses", "/v1/responses/input_tokens"):
+            assert (await client.post(path, json=after, headers=acme)).status_code == 200
+            theirs = await client.post(path, json=after, headers=other)
+            nobodys = await client.post(path, json=absent, headers=other)
+            assert theirs.status_code == nobodys.status_code == 400
+            assert theirs.json()["error"]["code"] == "previous_response_not_found"
+            assert theirs.text.replace(mine["id"], "resp_0") == nobodys.text
+
+
 async def test_an_idempotency_key_means_a_run_of_its_own_in_each_project() -> None:
     stage = Stage(lambda _: accepted())
     async with two_projects(stage) as (client, acme, other):

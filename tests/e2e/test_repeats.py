@@ -67,6 +67,19 @@ async def test_the_same_key_with_another_body_is_a_409_that_no_client_repeats() 
     assert len(stage.ledger.runs) == 1
 
 
+async def test_the_same_key_brings_the_same_response_also_when_its_earlier_response_is_gone() -> None:
+    stage = Stage(lambda _: accepted())
+    async with stage.client() as client:
+        earlier = (await client.post("/v1/responses", json=QUESTION)).json()["id"]
+        body = {**QUESTION, "previous_response_id": earlier}
+        first = await client.post("/v1/responses", json=body, headers=key("once"))
+        await client.delete(f"/v1/responses/{earlier}")
+        again = await client.post("/v1/responses", json=body, headers=key("once"))
+        new = await client.post("/v1/responses", json=body, headers=key("another"))
+    assert again.content == first.content
+    assert error_of(new)["code"] == "previous_response_not_found"
+
+
 async def test_calls_with_one_key_at_the_same_time_share_one_run_and_its_answer() -> None:
     stage = Stage()
     async with stage.client() as client:
