@@ -434,6 +434,23 @@ async def test_a_model_that_is_not_there_is_refused_with_the_names_of_those_that
     await book.close()
 
 
+async def test_a_call_above_the_size_that_the_settings_name_is_not_made() -> None:
+    async with serving(ANSWER, ANSWER) as server:
+        sizes = (ModelSettings(name="m", context_tokens=100), ModelSettings(name="wide", context_tokens=10_000))
+        book = ModelBook([EndpointSettings(name="near", base_url=server.url, models=sizes)], Echo())
+        try:
+            fits = ASKED.model_copy(update={"max_output_tokens": 20})
+            long = fits.model_copy(update={"messages": (Message(role="user", content="why? " * 100),)})
+            assert (await book.call(fits, timeout_s=30, headers={})).text == "So."
+            with pytest.raises(Permanent) as caught:
+                await book.call(long, timeout_s=30, headers={})
+            assert (caught.value.kind, caught.value.cost_usd) == ("context_length_exceeded", Decimal(0))
+            await book.call(long.model_copy(update={"model": "wide"}), timeout_s=30, headers={})
+        finally:
+            await book.close()
+        assert [body["model"] for body in server.bodies] == ["m", "wide"]
+
+
 def test_a_model_that_is_configured_twice_is_refused() -> None:
     with pytest.raises(Misconfigured, match="'m' is configured twice"):
         ModelBook((settings("http://127.0.0.1/v1"), settings("http://127.0.0.1/v1")), Echo())

@@ -84,6 +84,14 @@ async def test_answers_have_the_form_that_was_asked_for_or_are_not_shown(house: 
             )
             assert echoed.text.format.name == "Lamp"
 
+            async with ai.responses.stream(model="chat", input="first", text_format=Lamp) as stream:
+                streamed = await stream.get_final_response()
+            assert streamed.output_parsed == Lamp(**RIGHT)
+            events = await ai.responses.create(model="chat", input="cut", text=_form(), stream=True)
+            seen = [event async for event in events]
+            assert (seen[0].type, seen[-1].type) == ("response.created", "response.incomplete")
+            assert not [event.type for event in seen if "item" in event.type or "delta" in event.type]
+
         with openai.OpenAI(api_key="none", base_url=f"{base_url}/v1", max_retries=0) as sync:
             again = await asyncio.to_thread(sync.responses.parse, model="chat", input="sync", text_format=Lamp)
         assert again.output_parsed == Lamp(**RIGHT)
