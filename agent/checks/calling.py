@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from agent.checks.json_schema import compiled
+from agent.checks.structured import unambiguous
 from agent.events import Problem
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 
@@ -49,8 +48,8 @@ def argument_problems(call: FunctionCall, tool: FunctionTool) -> list[str]:
     if len(call.arguments) > MOST_ARGUMENT_CHARS:
         return [f"/: longer than {MOST_ARGUMENT_CHARS:,} characters"]
     try:
-        value = json.loads(call.arguments, object_pairs_hook=_once, parse_constant=_no_json)
-    except (ValueError, RecursionError) as error:
+        value = unambiguous(call.arguments)
+    except ValueError as error:
         return [f"/: not one JSON object: {error}"]
     if not isinstance(value, dict):
         return ["/: not a JSON object"]
@@ -73,15 +72,3 @@ def _listed(tools: Sequence[FunctionTool], choice: ToolChoice) -> str:
     names = [tool.name for tool in tools if choice.allows(tool.name)]
     more = " or another one that is offered" if len(names) > 8 else ""
     return " or ".join(names[:8]) + more if names else "nothing"
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names stand once: readers differ in which of two they take, and only one was checked."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-def _no_json(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

@@ -58,7 +58,12 @@ class JsonSchema:
             return [_TOO_MUCH]
         if self._validator.is_valid(value):
             return []
-        return _told(self._validator.iter_errors(value)) if work <= MOST_TOLD_WORK else [_WRONG]
+        if work > MOST_TOLD_WORK:
+            return [_WRONG]
+        try:
+            return _told(self._validator.iter_errors(value))
+        except ValueError:  # deeper than the library can tell of: more than 255 levels
+            return [_WRONG]
 
 
 @lru_cache(maxsize=MOST_KEPT)

@@ -123,6 +123,7 @@ def test_no_more_than_eight_problems_are_told_and_none_quotes_the_value() -> Non
     [
         (TREE, nested(3, 30), "too deeply nested"),
         ({"items": {"type": "integer"}}, ["a"] * 30_000, "too large to say where"),
+        ({"properties": {"next": {"$ref": "#"}}, "required": ["last"]}, nested({}, 900), "too large to say where"),
         ({"items": {"required": [str(n) for n in range(200)]}}, [{}] * 100, "too large to say where"),
         ({"$defs": {"a": MATCHED}, "allOf": [{"$ref": "#/$defs/a"}] * 70}, "a" * 900_000, "too large"),
     ],
