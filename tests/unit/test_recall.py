@@ -84,6 +84,9 @@ async def test_what_was_recalled_is_not_asked_for_again() -> None:
     assert isinstance(event, AnswerDrafted)
     assert event.repairs == 1
     assert told(ask)[:4] == [("user", "first"), ("assistant", "one"), ("user", "and now?"), ("assistant", "no")]
+    found = PassagesFound(query="and now?", collection="laws", index_version=1, passages=())
+    (event,) = await Generate(DRAFTING)(found, run_of(fact, found), Script({CallModel: [ANSWER]}))
+    assert isinstance(event, AnswerDrafted)
 
 
 async def test_instructions_are_not_inherited_and_developers_items_are() -> None:
