@@ -48,7 +48,7 @@ class Background:
         if call.run == new.id:
             self._publish(new.pointer)
         try:
-            return Whole(orjson.dumps(await self._shown(call)), call.sent)
+            return Whole(orjson.dumps(await self._shown(call)), call.told_of)
         except BaseException:
             call.sent(whole=False)
             raise

@@ -37,6 +37,13 @@ class Call:
         else:
             self.holding.release(self.run, holder)
 
+    def told_of(self, *, whole: bool) -> None:
+        """Its reply is over, and told where the run is to be found; its ending is still to come."""
+        if whole:
+            self.holding.handed_over(self.run, self.new.holder or "")
+        else:
+            self.sent(whole=False)
+
     def hung_up(self) -> None:
         """The client has left before it was answered.
 

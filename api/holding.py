@@ -63,8 +63,12 @@ class Holding:
 
     def delivered(self, run: str, holder: str) -> None:
         """The run's ending was sent whole."""
-        self._delivered[run] = holder
+        self.handed_over(run, holder)
         self.hear(run)
+
+    def handed_over(self, run: str, holder: str) -> None:
+        """Whoever asked for the run knows it by its id: no retry may take it over. It may go on for long."""
+        self._delivered[run] = holder
         self._news.set()
 
     @asynccontextmanager

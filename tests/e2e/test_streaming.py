@@ -22,6 +22,8 @@ from agent.outcome import Advance, failure_of
 from agent.ports import Delivery, Place, Pointer, RunView
 from agent.testing.memory import MemoryLedger
 from api.app import create_app
+from api.entrance import LOOK_AGAIN_S
+from api.holding import GATHER_S
 from api.streaming.source import AGAIN_S
 from api.waiting import LOOK_S
 from api.watching import WATCH_S
@@ -356,6 +358,20 @@ async def test_a_request_in_the_background_that_comes_again_finds_its_run() -> N
     assert orjson.loads(again.bytes)["status"] == "completed"
 
 
+async def test_a_retry_takes_over_no_run_in_the_background_that_its_client_knows() -> None:
+    stage = Slow()
+    async with door(stage) as lines:
+        first = await lines.ask("POST", "/v1/responses", QUESTION | {"background": True})
+        await stage.naps.end(GATHER_S)
+        await happens(lambda: stage.row().delivered_at is not None)
+        again = lines.post(QUESTION | {"background": True}, **AGAIN)
+        while not again.answering.done():
+            await stage.naps.end(LOOK_AGAIN_S)
+            for _ in range(50):
+                await asyncio.sleep(0)
+    assert orjson.loads(again.bytes)["id"] != first["id"]
+
+
 async def test_a_run_in_the_background_that_nobody_could_publish_is_left_to_the_relay() -> None:
     stage = Slow()
     stage.reachable = False
@@ -408,7 +424,7 @@ async def test_a_request_that_comes_again_gets_the_stream_from_its_beginning(hea
         first.hang_up()
         await first.answering
         if headers is AGAIN:
-            await stage.naps.end(0.2)  # until the ledger was told that the first has gone
+            await stage.naps.end(GATHER_S)  # until the ledger was told that the first has gone
         again = lines.post(STREAM, **headers)
         await heard(again, "response.in_progress")
         await stage.end(pointer, accepted(TEXT))
@@ -424,7 +440,7 @@ async def test_a_stream_that_was_sent_to_its_end_is_delivered() -> None:
         line = lines.post(UNSTORED)
         await stage.end(await stage.opened(), accepted(TEXT))
         await whole(line)
-        await stage.naps.end(0.2)
+        await stage.naps.end(GATHER_S)
         await happens(lambda: stage.row().delivered_at is not None)
 
 

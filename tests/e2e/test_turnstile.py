@@ -111,6 +111,19 @@ async def test_runs_under_way_hold_their_place_until_their_ending_was_sent_or_th
         assert (await client.post("/v1/responses", json=QUESTION)).status_code == 200
 
 
+async def test_a_run_in_the_background_holds_its_place_though_its_client_was_answered() -> None:
+    stage = Stage()
+    async with limited(stage, concurrent_runs=1) as client:
+        first = await client.post("/v1/responses", json=QUESTION | {"background": True})
+        for _ in range(100):  # whatever is told behind the reply's back
+            await asyncio.sleep(0)
+        second = await client.post("/v1/responses", json=QUESTION | {"background": True})
+        assert (first.status_code, second.status_code) == (200, 429)
+        (pointer,) = stage.ledger.due()
+        await stage.end(pointer, accepted())
+        assert (await client.post("/v1/responses", json=QUESTION | {"background": True})).status_code == 200
+
+
 async def test_a_wiped_redis_lets_nobody_in_beyond_what_the_ledger_has_counted() -> None:
     stage = Stage(lambda _: accepted())
     async with limited(stage, requests_per_min=2) as client:
