@@ -83,14 +83,18 @@ def repairing(
     problems: Sequence[Problem],
     fence: Fence,
     calls: Sequence[FunctionCall] = (),
+    schema: str | None = None,
 ) -> tuple[Message, ...]:
     """`opened` as it was, the rejected draft (up to 4,000 characters), and one fenced turn with its problems.
 
     Only the newest draft is shown: older ones would cost more with every repair and anchor the model to its mistakes.
-    Its calls are shown as calls that were not made.
+    Its calls are shown as calls that were not made. A client's `schema` is said in words here: some endpoints take a
+    schema and tell their models nothing of it.
     """
     listed = "\n".join(f"- {problem.message}" for problem in shortened(problems))
     feedback = prompt.render("repair", problems=fence.around("problems", listed))
+    if schema is not None:
+        feedback = f"{feedback}\n\nThe reply must be one JSON value that is valid under this JSON Schema:\n{schema}"
     shown = tuple(_shown_again(call) for call in calls[:MOST_SHOWN_CALLS] if CALLABLE.fullmatch(call.name))
     return (
         *opened,

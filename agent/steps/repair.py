@@ -31,7 +31,8 @@ class Repair:
         draft = run.last(AnswerDrafted)
 
         def onwards(prompt: Prompt, opened: tuple[Message, ...]) -> tuple[Message, ...]:
-            return repairing(opened, prompt, draft.draft, event.problems, fence_of(run), draft.calls)
+            schema = run.request.text.format.json_schema
+            return repairing(opened, prompt, draft.draft, event.problems, fence_of(run), draft.calls, schema)
 
         return [await self.drafting.drafted(run, ask, event.repairs + 1, onwards)]
 

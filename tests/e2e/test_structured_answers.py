@@ -56,6 +56,7 @@ async def test_answers_have_the_form_that_was_asked_for_or_are_not_shown(house: 
             told = (await it.model.log())[-1]["body"]["messages"][-1]["content"]
             assert "/watts: it is less than the minimum of 1" in told
             assert '/colours/0: it is not one of "red" or "green"' in told
+            assert "valid under this JSON Schema" in told and '"watts"' in told, "not every endpoint tells its model"
 
             failed = await ai.responses.create(model="chat", input="never", text=_form())
             assert (failed.status, failed.output) == ("failed", [])
