@@ -109,6 +109,7 @@ CASES = [
         says=CALLS,
     ),
     Case("max_tool_calls", {"tools": [TOOL], "max_tool_calls": 1}, shown={"max_tool_calls": 1}, says=CALLS),
+    Case("truncation", {"truncation": "auto"}, shown={"truncation": "auto"}),
     Case("truncation", {"truncation": "disabled"}, shown={"truncation": "disabled"}),
 ]
 ELSEWHERE = {"background", "previous_response_id", "stream", "stream_options"}
@@ -127,6 +128,15 @@ async def test_every_field_is_honoured(house: Open) -> None:
     async with house() as it, it.worker(), it.door() as http:
         for case in CASES:
             await _drive(case, it, http)
+
+
+async def test_a_response_can_be_gone_on_from(house: Open) -> None:
+    async with house({"answer": "Well said."}) as it, it.worker(), it.door() as http:
+        first = await _ask(http, input="First?")
+        second = await _ask(http, input="Second?", previous_response_id=first["id"])
+        assert second["previous_response_id"] == first["id"]
+        said = [message["content"] for message in (await it.model.log())[1]["body"]["messages"]]
+        assert said[1:] == ["First?", "Well said.", "Second?"]
 
 
 async def test_a_response_can_be_streamed_and_run_in_the_background(house: Open) -> None:

@@ -67,6 +67,23 @@ async def test_a_client_of_openai_has_a_function_called_and_brings_its_result_ba
         assert SECRET.encode() not in bytes(it.sent)
 
 
+async def test_a_result_alone_goes_on_from_the_response_that_called(house: Open) -> None:
+    lines = ({"times": 1, "tool_calls": [says()]}, {"answer": "Yes, it rains."})
+    async with at_work(house(*lines)) as (it, http):
+        first = await ask(http)
+        brought = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+        second = await ask(http, input=[brought], previous_response_id=first["id"])
+        assert second["output"][0]["content"][0]["text"] == "Yes, it rains."
+        asked = (await it.model.log())[1]["body"]["messages"]
+        assert [message["role"] for message in asked] == ["system", "user", "assistant", "tool"]
+
+        for items in ([{**brought, "call_id": "call_9"}], "And now?"):
+            body = {"model": "chat", "input": items, "previous_response_id": first["id"]}
+            reply = await http.post("/v1/responses", json=body)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_request")
+        assert (await it.model.counts())["calls"] == 2
+
+
 async def test_a_result_can_name_its_call_by_the_id_of_the_item(house: Open) -> None:
     lines = ({"times": 1, "tool_calls": [says()]}, {"answer": "Yes."})
     async with at_work(house(*lines)) as (it, http):
