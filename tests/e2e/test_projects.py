@@ -111,3 +111,20 @@ async def test_no_key_stands_in_anything_that_is_kept_told_or_logged(house: Open
     told = capfd.readouterr()
     assert "request" in told.out + told.err
     assert secret not in told.out + told.err
+
+
+async def test_work_that_nobody_takes_keeps_new_requests_out_until_somebody_does(house: Open) -> None:
+    async with house() as it, it.door() as client:
+        body = QUESTION | {"background": True}
+
+        async def asked(status: int) -> httpx.Response | None:
+            reply = await client.post("/v1/responses", json=body)
+            return reply if reply.status_code == status else None
+
+        assert await asked(200)
+        await it.pool.execute("update work set due_at = due_at - interval '60 seconds'")
+        refused = await until(lambda: asked(503))
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert refused.headers["retry-after"] == "5"
+        await it.pool.execute("update work set deliveries = 1")
+        await until(lambda: asked(200))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Misconfigured
-from agent.settings import Settings, load, read_models_file
+from agent.settings import NameSettings, Settings, load, read_models_file
 from agent.steps import Budget
+from agent.wiring import cast
 
 FILE = """
 [[endpoint]]
@@ -107,3 +108,37 @@ def test_a_file_of_endpoints_that_is_wrong_is_refused(
 def test_a_file_of_endpoints_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="cannot be read"):
         read_models_file(tmp_path / "none.toml")
+
+
+def test_names_stand_in_a_variable_and_in_the_file_of_endpoints_and_the_variable_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[names]\n"gpt-4o" = {agent = "chat"}\nfast = {agent = "documents", models = ["small"]}\n')
+    monkeypatch.setenv("CUELIGHT_NAMES", '{"fast": {"agent": "chat", "models": ["m1", "m2"]}}')
+    assert load().named() == {"fast": NameSettings(agent="chat", models=("m1", "m2"))}
+    assert Settings(models_file=path).named() == {
+        "gpt-4o": NameSettings(agent="chat"),
+        "fast": NameSettings(agent="chat", models=("m1", "m2")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ({"gpt-4o": NameSettings(agent="nobody")}, "means an agent 'nobody'; there is documents, chat"),
+        ({"gpt-4o": NameSettings(agent="chat", models=("m9",))}, "means a model 'm9'; there is offline"),
+        ({"documents": NameSettings(agent="chat")}, "is an agent's already"),
+    ],
+)
+def test_a_name_that_means_nothing_or_something_else_is_refused(names: dict[str, NameSettings], problem: str) -> None:
+    with pytest.raises(Misconfigured, match=problem):
+        cast(Settings(names=names))
+
+
+@pytest.mark.parametrize("table", ["x = 7", 'x = {agent = "chat", color = "red"}', '"two words" = {agent = "chat"}'])
+def test_a_wrong_table_of_names_is_refused(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(f"[names]\n{table}\n")
+    with pytest.raises(Misconfigured, match="names"):
+        Settings(models_file=path).named()

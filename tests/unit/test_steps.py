@@ -169,6 +169,12 @@ async def test_when_a_model_fails_the_next_one_of_the_chain_is_asked(error: Exce
     assert (event.draft, event.model) == ("Hello.", "small")
 
 
+async def test_a_request_with_a_chain_of_its_own_is_answered_by_that_one_alone() -> None:
+    ask = Script({CallModel: [Permanent("no"), says("Hello.", model="tiny")]})
+    await Generate(DRAFTING)(FOUND, run_of(RECEIVED, FOUND, models=("own", "tiny")), ask)
+    assert [call(effect).model for effect in ask.asked] == ["own", "tiny"]
+
+
 @pytest.mark.parametrize(
     ("errors", "raised"),
     [
