@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.effects import CallModel, read_effect
 from agent.items import FunctionCall, FunctionTool, ImagePart, ReasoningItem, TextPart, ToolChoice, Wishes
@@ -130,3 +132,31 @@ def test_a_conversation_is_split_at_the_last_words_of_the_user() -> None:
     )
     assert split([system, first, answer, second, after]) == ((first, answer), second, (after,))
     assert split([call("a"), result("a", "A")])[:2] == ((), None)
+
+
+ITEMS = st.lists(
+    st.one_of(
+        st.sampled_from(["a", "b"]).map(call),
+        st.sampled_from(["a", "b"]).map(lambda id: result(id, "x")),
+        st.just(user("?")),
+        st.just(said("!")),
+        st.just(Message(role="developer", content="Be brief.")),
+        st.just(Message(role="assistant", content="", reasoning=ReasoningItem())),
+    ),
+    max_size=12,
+)
+
+
+@given(ITEMS)
+def test_whatever_the_order_each_call_is_followed_by_its_result_before_anything_else_is_said(
+    items: list[Message],
+) -> None:
+    told = list(turns(items))
+    assert sum(len(message.tool_calls) for message in told) == sum(len(message.tool_calls) for message in items)
+    if unpaired(items) is not None:
+        return
+    while told:
+        message = told.pop(0)
+        assert message.role in ("user", "assistant")
+        brought = [told.pop(0) for _ in message.tool_calls]
+        assert [result.tool_call_id for result in brought] == [call.call_id for call in message.tool_calls]

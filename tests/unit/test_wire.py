@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.adapters.model.book import ModelBook
 from agent.adapters.model.classify import Reply, classify
@@ -284,3 +286,31 @@ def test_probabilities_are_read_where_they_were_asked_for_and_are_of_this_very_t
 def test_probabilities_that_cannot_be_read_are_left_out(logprobs: Any) -> None:
     answer = read({"content": "Yes."}, "stop", WISHED, logprobs=logprobs)
     assert (answer.text, answer.logprobs) == ("Yes.", "")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 600) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FUNCTION = {"name": st.sampled_from(["time", "weather"]) | JSON, "arguments": JSON}
+CALL = {
+    "id": JSON,
+    "type": st.just("function") | JSON,
+    "function": JSON | st.fixed_dictionaries({}, optional=FUNCTION),
+}
+SAID = st.fixed_dictionaries({}, optional=CALL)
+
+
+@given(JSON | st.lists(SAID, max_size=3), JSON, JSON, st.sampled_from(["stop", "tool_calls", "length"]))
+def test_whatever_stands_for_calls_thoughts_and_probabilities_is_read_or_is_no_answer(
+    calls: Any, thoughts: Any, logprobs: Any, reason: str
+) -> None:
+    message = {"content": "Yes.", "tool_calls": calls, "reasoning_content": thoughts}
+    try:
+        answer = read(message, reason, asked(wishes=Wishes(top_logprobs=1)), logprobs={"content": logprobs})
+    except Transient as error:
+        assert error.kind == "malformed"
+    else:
+        assert ModelAnswer.model_validate_json(answer.model_dump_json()) == answer
+        assert len({call.call_id for call in answer.calls}) == len(answer.calls)
