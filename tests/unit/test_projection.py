@@ -14,10 +14,12 @@ from openai.types.responses import Response
 from agent.envelope import Sealed, seal
 from agent.errors import Undecodable, Unfamiliar
 from agent.events import AnswerAccepted, Citation, Ending, RunFailed, Usage
+from agent.items import FunctionCall, FunctionTool, Reasoning, ToolChoice
 from agent.outcome import MESSAGES
 from agent.ports import RunView
 from agent.request import Message, Request
 from api.projection import project
+from tests.spec import check_response
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -212,3 +214,77 @@ def test_an_ending_that_a_newer_release_wrote_is_not_guessed_at() -> None:
         project(replace(view(ANSWER), ending=Sealed("answer.accepted", 9, "{}")))
     with pytest.raises(Undecodable):
         project(replace(view(ANSWER), ending=Sealed("answer.accepted", 1, "{}")))
+
+
+CALLS = (
+    FunctionCall(call_id="c1", name="weather", arguments='{"city":"Oslo"}'),
+    FunctionCall(call_id="c2", name="time", arguments="{}"),
+)
+LIKELY = '[{"token":"In","logprob":-0.1,"bytes":[73,110],"top_logprobs":[]}]'
+
+
+def test_an_answer_with_calls_shows_thoughts_words_and_calls_in_this_order_with_ids_of_their_own() -> None:
+    answer = ANSWER.model_copy(update={"calls": CALLS, "reasoning": ("I looked.",), "logprobs": LIKELY})
+    shown = project(view(answer))
+    thoughts, words, first, second = shown["output"]
+    assert thoughts == {
+        "type": "reasoning", "id": "rs_0190a1b2", "summary": [{"type": "summary_text", "text": "I looked."}],
+    }  # fmt: skip
+    assert words["content"][0]["logprobs"][0]["token"] == "In"
+    assert first == {
+        "type": "function_call", "id": "fc_0190a1b2_0", "call_id": "c1", "name": "weather",
+        "arguments": '{"city":"Oslo"}', "status": "completed",
+    }  # fmt: skip
+    assert second["id"] == "fc_0190a1b2_1"
+    check_response(shown)
+
+
+def test_an_answer_of_calls_alone_has_no_message() -> None:
+    shown = project(view(ANSWER.model_copy(update={"text": "", "calls": CALLS[:1]})))
+    assert [item["type"] for item in shown["output"]] == ["function_call"]
+    check_response(shown)
+
+
+def test_in_an_incomplete_answer_only_the_last_item_can_be_incomplete() -> None:
+    cut = {"incomplete": "max_output_tokens"}
+    assert project(view(ANSWER.model_copy(update=cut)))["output"][0]["status"] == "incomplete"
+    items = project(view(ANSWER.model_copy(update={**cut, "calls": CALLS})))["output"]
+    assert [item["status"] for item in items] == ["completed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown"),
+    [
+        (ToolChoice(mode="required"), "required"),
+        (ToolChoice(mode="required", names=("time",), form="function"), {"type": "function", "name": "time"}),
+        (
+            ToolChoice(names=("time",), form="allowed_tools"),
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "time"}]},
+        ),
+    ],
+)
+def test_everything_that_was_asked_for_is_shown_as_the_client_wrote_it(choice: ToolChoice, shown: Any) -> None:
+    schema = {"type": "object", "properties": {"b": {}, "a": {}}}
+    tools = (FunctionTool(name="time"), FunctionTool(name="weather", parameters=orjson.dumps(schema).decode()))
+    request = Request(
+        messages=(),
+        tools=tools,
+        tool_choice=choice,
+        parallel_tool_calls=False,
+        max_tool_calls=3,
+        reasoning=Reasoning(effort="low"),
+        top_p=0.0,
+        top_logprobs=2,
+        service_tier="flex",
+        safety_identifier="who",
+        prompt_cache_key="key",
+    )
+    body = project(view(ANSWER, request))
+    assert body["tool_choice"] == shown
+    empty = dict.fromkeys(("description", "parameters", "strict"))
+    assert body["tools"][0] == {"type": "function", "name": "time", **empty}
+    assert list(body["tools"][1]["parameters"]["properties"]) == ["b", "a"]
+    assert (body["parallel_tool_calls"], body["max_tool_calls"], body["top_p"]) == (False, 3, 0.0)
+    assert body["reasoning"] == {"effort": "low", "summary": None}
+    assert (body["service_tier"], body["safety_identifier"], body["prompt_cache_key"]) == ("flex", "who", "key")
+    check_response(body)
