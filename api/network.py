@@ -16,6 +16,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _KEY = re.compile(r"[!-~]{32,512}")
 BY = "CUELIGHT_BOOTSTRAP_KEY"
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
 
 
 def is_exposed(settings: Settings) -> bool:
@@ -46,6 +47,12 @@ def unlocked(settings: Settings) -> Misconfigured:
         f"`cuelight keys create`, set {BY}, or bind to 127.0.0.1 "
         "(CUELIGHT_ALLOW_OPEN_NETWORK=true is for a door of your own in front)"
     )
+
+
+def warn_of_no_address(settings: Settings) -> None:
+    """Tell whoever runs the service that the links in its answers lead nowhere for other machines."""
+    if settings.host in WILDCARDS and settings.public_url is None:
+        log.warning("public_url_missing", advice="set CUELIGHT_PUBLIC_URL to the address that clients use")
 
 
 async def _bootstrap(key: str, access: Access) -> None:

@@ -16,7 +16,7 @@ from agent.settings import Settings
 from agent.wiring import archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
-from api.network import lock
+from api.network import lock, warn_of_no_address
 from api.pressure import Pressure
 
 LAST_WORDS_S = 3
@@ -38,6 +38,7 @@ async def serve(
         Pressure(engines.look.waiting).running() as pressure,
     ):
         await lock(settings, engines.access)
+        warn_of_no_address(settings)
         await archive_prompts(company.book, company.agents, engines.ledger)
         listener = _bind(settings.host, settings.port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -71,7 +71,8 @@ async def twice(settings: Settings, urls: EngineUrls) -> Sequence[Finding]:
 async def gather(settings: Settings, urls: EngineUrls) -> Facts:
     """The facts of this moment. An engine that does not answer is a fact too."""
     routes, agents_error = _routes(settings)
-    facts = Facts(None, None, _limits(settings), routes, agents_error, disk_free_bytes=_free_bytes(settings))
+    free, is_open = _free_bytes(settings), settings.allow_open_network
+    facts = Facts(None, None, _limits(settings), routes, agents_error, disk_free_bytes=free, open_network=is_open)
     checkup = Checkup(None)
     try:
         checkup = await _of_ledger(urls.database_url, facts.limits)

@@ -62,7 +62,9 @@ def create(
     if as_json:
         machine.tell({"id": id, "project": project, "name": name, "role": role.value, "key": key})
     else:
-        notes.print(text(f"{id} of project {project}, role {role.value}. Keep the key: it is not shown again."))
+        notes.print(
+            text(f"{id} of project {project}, role {role.value}. Keep the key: it is not shown again."), soft_wrap=True
+        )
         typer.echo(key)
 
 

@@ -55,7 +55,9 @@ def create(
     if as_json:
         machine.tell(granting.values_of(project))
     else:
-        console.print(text(f"project {id} is open; give it a key with `cuelight keys create --project {id}`"))
+        console.print(
+            text(f"project {id} is open; give it a key with `cuelight keys create --project {id}`"), soft_wrap=True
+        )
 
 
 @app.command()

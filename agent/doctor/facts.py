@@ -132,6 +132,8 @@ class LedgerFacts:
     instances: Sequence[Instance] = ()
     jobs: Sequence[Job] = ()
     bond: Bond | None = None
+    locked: bool = True
+    """Whether there ever was an API key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class Facts:
     streams_error: str = ""
     disk_free_bytes: int | None = None
     """Where the embedded engines keep their files; None where they are elsewhere."""
+    open_network: bool = False
+    """Whether the settings let strangers in without a key."""
 
     @property
     def paused(self) -> frozenset[str]:

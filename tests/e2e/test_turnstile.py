@@ -124,6 +124,17 @@ async def test_a_run_in_the_background_holds_its_place_though_its_client_was_ans
         assert (await client.post("/v1/responses", json=QUESTION | {"background": True})).status_code == 200
 
 
+async def test_a_run_in_the_background_gives_its_place_back_when_it_has_ended_though_nobody_came_for_it() -> None:
+    stage = Stage()
+    body = QUESTION | {"background": True}
+    async with limited(stage, concurrent_runs=1) as client:
+        assert (await client.post("/v1/responses", json=body)).status_code == 200
+        assert (await client.post("/v1/responses", json=body)).status_code == 429
+        (pointer,) = stage.ledger.due()
+        await stage.end(pointer, accepted())
+        assert (await client.post("/v1/responses", json=body)).status_code == 200
+
+
 async def test_a_wiped_redis_lets_nobody_in_beyond_what_the_ledger_has_counted() -> None:
     stage = Stage(lambda _: accepted())
     async with limited(stage, requests_per_min=2) as client:

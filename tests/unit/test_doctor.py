@@ -53,6 +53,12 @@ def test_a_redis_that_is_too_old_is_a_fault(version: str) -> None:
     assert told(streams=StreamFacts(version=version, redis_version=version))["redis-version"].level is Level.FAULT
 
 
+def test_a_door_that_strangers_reach_without_a_key_is_told_of_until_there_is_one() -> None:
+    assert told(open_network=True, ledger=LedgerFacts(locked=False))["unlocked"].level is Level.WARNING
+    assert told(open_network=True, ledger=LedgerFacts(locked=True)) == {}
+    assert told(open_network=False, ledger=LedgerFacts(locked=False)) == {}
+
+
 @pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit"])
 def test_a_postgres_that_can_lose_what_it_promised_is_a_fault(name: str) -> None:
     found = told(ledger=LedgerFacts(settings={name: "off"}))["postgres-durability"]

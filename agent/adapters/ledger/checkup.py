@@ -90,6 +90,7 @@ async def _rows(connection: Connection, limits: Limits) -> dict[str, Any]:
         "instances": [Instance(**row) for row in await fetch("doctor_instances")],
         "jobs": [Job(**row) for row in await fetch("doctor_jobs")],
         "bond": _bond(bond),
+        "locked": (await fetch("access_locked"))[0]["locked"],
     }
 
 
