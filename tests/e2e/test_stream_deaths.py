@@ -1,4 +1,4 @@
-"""Streams while workers are killed and connections break, with two API processes: the bytes are always the same."""
+"""Streams while workers and API processes are killed and connections break: the bytes are always the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -57,22 +57,26 @@ class Reader:
     apis: list[Api]
     chance: random.Random
     body: dict[str, Any]
+    key: str
     run: str = ""
     got: bytes = b""
     breaks: int = 0
-    kept: list[bytes] = field(default_factory=list)
 
     async def read(self) -> bytes:
         """All frames of the stream, each once, over as many connections as it takes."""
         while not self.got.endswith(spec.DONE):
-            await self._for_a_while()
+            try:
+                await self._for_a_while()
+            except httpx.TransportError:  # an API that was killed cuts its streams off, and then is not there
+                self.breaks += 1
+                await asyncio.sleep(0.01)
         return self.got
 
     async def _for_a_while(self) -> None:
         url = f"{self.chance.choice(self.apis).url}/v1/responses"
         frames = self.chance.randint(1, 4)
         if not self.run:
-            request = self.http.stream("POST", url, json=self.body)
+            request = self.http.stream("POST", url, json=self.body, headers={"Idempotency-Key": self.key})
         else:
             after = self.got.count(b"\n\n") - 1
             request = self.http.stream("GET", f"{url}/{self.run}", params={"stream": "true", "starting_after": after})
@@ -102,38 +106,61 @@ async def _frames(reply: httpx.Response) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("seed", [7])
 async def test_streams_are_the_same_whatever_dies_and_wherever_they_are_read(house: Open, seed: int) -> None:
-    chance = random.Random(seed)
     async with house(*SCRIPT) as it, AsyncExitStack() as stack:
-        one, two = await asyncio.gather(*(stack.enter_async_context(api(it)) for _ in "12"))
+        apis = await asyncio.gather(*(stack.enter_async_context(api(it)) for _ in "123"))
         workers = await asyncio.gather(*(stack.enter_async_context(worker(it)) for _ in range(KILLS)))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
-        readers = [Reader(http, [one, two], random.Random(f"{seed}{n}"), _body(n)) for n in range(RUNS)]
+        readers = [Reader(http, apis, random.Random(f"{seed}{n}"), _body(n), f"{n}") for n in range(RUNS)]
         reading = asyncio.gather(*(reader.read() for reader in readers))
         for victim in workers:
-            await _busy(it, chance.uniform(0.0, 0.4))
+            await _busy(it, victim)
             victim.send_signal(signal.SIGKILL)
-            await stack.enter_async_context(worker(it))
+            more = asyncio.create_task(stack.enter_async_context(worker(it)))
+            if victim is workers[0]:
+                await apis.pop().kill()
+        await more
         got = await reading
         for reader, sent in zip(readers, got, strict=True):
             told = spec.check_stream(sent)
             assert told[-1]["type"] == "response.completed", told[-1]["response"]["error"]
-            for replica in (one, two):
+            for replica in apis:
                 read = await http.get(f"{replica.url}/v1/responses/{reader.run}?stream=true")
                 assert read.content == sent
         assert sum(reader.breaks for reader in readers) > RUNS
         assert await it.pool.fetchval("select count(*) from attempts where delivery > 1")
+        assert await it.pool.fetchval("select count(*) from runs") == RUNS
 
 
-async def _busy(it: House, wait_s: float) -> None:
-    """Until somebody works on something, and a moment more: the fault is drawn, what it hits is not."""
+async def _busy(it: House, victim: asyncio.subprocess.Process) -> None:
+    """Until this worker waits for a model, or there is nothing left to wait for."""
+    mine = "select 1 from attempts where ended_at is null and route = 'generate' and split_part(worker, ':', 2) = $1"
+    left = "select count(*) filter (where ended_at is null) from runs having count(*) = $1"
 
-    async def working() -> bool:
-        return bool(await it.pool.fetchval("select count(*) from attempts where ended_at is null"))
+    async def has_come() -> bool:
+        working = await it.pool.fetchval(mine, str(victim.pid))
+        return bool(working) or await it.pool.fetchval(left, RUNS) == 0
 
-    await asyncio.sleep(wait_s)
-    await until(working)
+    await until(has_come)
 
 
 def _body(n: int) -> dict[str, Any]:
     include = {"include": ["cuelight.progress"]} if n % 3 else {}
     return {**QUESTION, **include, "stream": True, "background": n % 2 == 0}
+
+
+async def test_a_process_that_stops_cuts_its_streams_off_and_no_client_takes_that_for_the_end(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as there, AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
+        leaving = AsyncExitStack()
+        here = await leaving.enter_async_context(it.door(drain_s=0.1))
+        async with http.stream("POST", f"{here.base_url}/v1/responses", json=_body(0)) as reply:
+            frames = _frames(reply)
+            got = await anext(frames) + await anext(frames)
+            stopping = asyncio.create_task(leaving.aclose())
+            with pytest.raises(httpx.RemoteProtocolError):
+                await anext(frames)
+        await stopping
+        told = spec.check_stream(got, whole=False)
+        async with it.worker():
+            rest = await there.get(f"/v1/responses/{told[0]['response']['id']}?stream=true&starting_after=1")
+        assert spec.check_stream(got + rest.content)[-1]["type"] == "response.completed"
