@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
+from api import elsewhere
 from api.access import Gate
 from api.cancelling import Cancelling
 from api.door import Door
@@ -62,6 +63,7 @@ def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRout
     models, passages, health = Models(door), Passages(door, keyring), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
+        *elsewhere.routes(),
         Route("/v1/responses/input_tokens", InputTokens(door).count, methods=["POST"]),
         Route("/v1/responses/{id}", responses.retrieve),
         Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
