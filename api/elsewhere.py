@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.routing import BaseRoute, Route
 
 from api.errors import ApiError
 
 _EVERY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_DENIAL = "websocket.http.response"
 
 
 def routes() -> Sequence[BaseRoute]:
@@ -22,7 +20,6 @@ def routes() -> Sequence[BaseRoute]:
         Route("/v1/conversations", _conversations, methods=_EVERY),
         Route("/v1/conversations/{rest:path}", _conversations, methods=_EVERY),
         Route("/v1/responses", _upgrade, methods=["GET"]),
-        WebSocketRoute("/v1/responses", _socket),
     ]
 
 
@@ -42,16 +39,5 @@ async def _conversations(request: Request) -> Response:
 async def _upgrade(request: Request) -> Response:
     """A server that speaks no WebSocket hands the request for one on as a GET."""
     if request.headers.get("upgrade", "").lower() == "websocket":
-        raise _no_socket()
+        raise not_offered("A WebSocket at /v1/responses", "send the request with POST, and `stream` for a stream")
     raise ApiError(405, "GET /v1/responses is not allowed", code="method_not_allowed", headers={"allow": "POST"})
-
-
-async def _socket(socket: WebSocket) -> None:
-    if _DENIAL in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(_no_socket().reply())
-    else:
-        await socket.close()
-
-
-def _no_socket() -> ApiError:
-    return not_offered("A WebSocket at /v1/responses", "send the request with POST, and `stream` for a stream")

@@ -75,6 +75,7 @@ async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, read
     config = uvicorn.Config(
         create_app(door),
         log_config=None,
+        ws="none",  # a request for a WebSocket comes in as what it also is, a GET, and is refused by name
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(door.settings.drain_s) + LAST_WORDS_S,

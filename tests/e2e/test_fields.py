@@ -147,6 +147,8 @@ async def test_a_response_can_be_streamed_and_run_in_the_background(house: Open)
         assert events[-1]["response"]["output"][0]["content"][0]["text"] == "Well said."
         queued = await _ask(http, background=True)
         assert queued["background"] is True
+        refused = await http.get("/v1/responses", headers={"connection": "Upgrade", "upgrade": "websocket"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unsupported_endpoint")
 
 
 async def _drive(case: Case, it: House, http: httpx.AsyncClient) -> None:
