@@ -40,7 +40,7 @@ class Used:
     """Input and output of calls, under the age of their end."""
     open: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
-    """Runs that ended in the last minute."""
+    """Runs that were opened in the last minute and have ended."""
     usd: Decimal = Decimal(0)
     """Spent since midnight, UTC; calls that nobody knows the outcome of count with the most they may have cost."""
 

@@ -40,7 +40,7 @@ class MemoryMeter:
         for call in calls:
             if (age := self._age(self._ledger.heard[call.id])) < WINDOW_S:
                 tokens[age] += call.usage.input_tokens + call.usage.output_tokens
-        ended = {id for id, row in runs.items() if row.ended_at and self._age(row.ended_at) < WINDOW_S}
+        ended = {id for id, row in runs.items() if row.ended_at and self._age(row.created_at) < WINDOW_S}
         return Used(
             began=Counter(age for row in runs.values() if (age := self._age(row.created_at)) < WINDOW_S),
             tokens=+tokens,

@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import httpx2
+import openai
 import pytest
 from starlette.routing import BaseRoute, Route
 
-from agent.access import Key, NewKey, Project, Role, hashed, mint
+from agent.access import Key, Limits, NewKey, Project, Role, hashed, mint
 from agent.errors import Transient
 from agent.events import Citation
 from agent.ports import StoredPassage
@@ -120,6 +122,24 @@ async def test_the_very_first_key_is_known_at_once_as_what_it_is() -> None:
         assert (await client.post("/v1/responses", json=QUESTION, headers=auth(key))).status_code == 200
         assert (await client.post("/v1/responses", json=QUESTION)).status_code == 401
     assert [row.new.project for row in stage.ledger.runs.values()] == ["default", "acme"]
+
+
+async def test_openais_client_raises_what_its_users_expect() -> None:
+    stage = Stage(lambda _: accepted())
+    await stage.access.create_project(Project("acme", limits=Limits(requests_per_min=1)), "ann")
+    key, _ = await issue(stage.access, "acme")
+    app = create_app(stage.door)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as wire:
+        made: dict[str, Any] = {"base_url": "http://door.test/v1", "http_client": wire, "max_retries": 0}
+        with pytest.raises(openai.AuthenticationError) as shut:
+            await openai.AsyncOpenAI(api_key="wrong", **made).responses.create(input="Hello?")
+        client = openai.AsyncOpenAI(api_key=key, **made)
+        reply = await client.responses.with_raw_response.create(input="Hello?")
+        with pytest.raises(openai.RateLimitError) as limited:
+            await client.responses.create(input="Hello?")
+    assert shut.value.code == "invalid_api_key" and shut.value.request_id
+    assert reply.headers["x-ratelimit-remaining-requests"] == "0"
+    assert limited.value.code == "rate_limit_exceeded"
 
 
 async def test_paths_that_are_not_there_want_a_key_too_and_health_wants_none() -> None:

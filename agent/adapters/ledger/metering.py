@@ -12,7 +12,7 @@ from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
 from agent.metering import WINDOW_S, Used
 
-FINAL_AFTER_MIN = 15
+FINAL_AFTER_MIN = 5
 """A call that was asked longer ago has its last cost: such minutes are counted once and remembered."""
 DAY_MIN = 1_440
 
