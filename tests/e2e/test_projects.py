@@ -47,14 +47,23 @@ async def test_two_projects_with_the_same_documents_names_see_nothing_of_one_ano
         assert page.status_code == 200 and "heron" in page.text
         passage = httpx.URL(url).path
         run = f"/v1/responses/{theirs['id']}"
-        seen = [mine, *[await client.get(path, headers=other) for path in (run, f"{run}/input_items", passage)]]
+        seen = [
+            mine,
+            *[
+                await client.get(path, headers=other)
+                for path in (run, f"{run}?stream=true", f"{run}/input_items", passage)
+            ],
+        ]
         seen.append(await client.post(f"/v1/responses/{theirs['id']}/cancel", headers=other))
         seen.append(await client.delete(f"/v1/responses/{theirs['id']}", headers=other))
         after = QUESTION | {"model": "chat", "previous_response_id": theirs["id"]}
         seen.append(await client.post("/v1/responses", json=after, headers=other))
+        item = {"type": "item_reference", "id": theirs["output"][0]["id"]}
+        asking = QUESTION | {"model": "chat", "input": [item, {"role": "user", "content": "What was that?"}]}
+        seen.append(await client.post("/v1/responses", json=asking, headers=other))
         seen.append(await client.get(passage))
         seen.append(await client.get(url.replace("project=acme", "project=default")))
-        assert [reply.status_code for reply in seen] == [200, 404, 404, 404, 404, 404, 400, 401, 404]
+        assert [reply.status_code for reply in seen] == [200, 404, 404, 404, 404, 404, 404, 400, 400, 401, 404]
         for reply in seen:
             assert not [word for word in SECRETS if word in reply.text], reply.text
         again = await client.get(f"/v1/responses/{theirs['id']}", headers=acme)
