@@ -1,7 +1,7 @@
 """JSON Schemas that a client brings: compiled under limits, and used to check what a model wrote.
 
 A schema is read as Draft 2020-12; `format` is asserted where the format is known. Nothing is fetched, patterns run in
-linear time, and both a schema and a value that would take long to check are refused.
+linear time and are priced by their size, and both a schema and a value that would take long to check are refused.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ __all__ = ["BadSchema", "JsonSchema", "compiled"]
 
 MOST_BYTES = 131_072
 """Of a schema, as canonical JSON."""
-MOST_KEPT = 32
+MOST_KEPT = 16
+"""Compiled schemas that are kept; the largest that the limits allow takes some 20 MB."""
 MOST_PROBLEMS = 8
 MOST_PROBLEM_CHARS = 200
 MOST_WORK = 500_000
 """Subschemas applied while one value is checked."""
 MOST_TOLD_WORK = 10_000
 """Above it only whether a value is right is found out, and not what is wrong: each problem costs far more."""
-PATTERN_BYTES = 1_048_576
-"""Of a compiled pattern."""
+PATTERN_BYTES = (4_096, 16_384, 65_536, 262_144, 1_048_576)
+"""Sizes of compiled patterns; the last is the largest that is taken. What one costs for a character grows with it."""
+CACHE_BYTES = 524_288
+"""Of what a pattern keeps while it is matched."""
+WORK_PER_BYTE = 6e-5
+"""A pattern that outgrows its cache reads each character so many times its size: measured, as subschemas applied.
+Linear time alone is no bound: a pattern of a megabyte takes some 60 us for each character."""
 
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES, dfa_size_limit=PATTERN_BYTES)
 _TOO_MUCH = "/: too large or too deeply nested to be checked against its schema; write something smaller"
 _WRONG = "/: does not match its schema, and is too large to say where; write something smaller"
 
@@ -45,7 +50,7 @@ class JsonSchema:
         root = orjson.loads(text)
         if not isinstance(root, dict):
             raise BadSchema((), "must be an object")
-        self._graph = SchemaGraph(root)
+        self._graph = SchemaGraph(root, _price)
         self._validator = _validator({key: value for key, value in root.items() if key not in ("$schema", "$id")})
 
     def problems(self, value: Any) -> list[str]:
@@ -72,11 +77,29 @@ def compiled(text: str) -> JsonSchema:
     return JsonSchema(text)
 
 
+def _price(pattern: str) -> float:
+    """What a pattern costs at most for a character, by the size that it can be compiled in."""
+    return WORK_PER_BYTE * next((size for size in PATTERN_BYTES[:-1] if _fits(pattern, size)), PATTERN_BYTES[-1])
+
+
+def _fits(pattern: str, size: int) -> bool:
+    try:
+        _compile({"pattern": pattern}, size)
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
+def _compile(schema: dict[str, Any], size: int) -> jsonschema_rs.Validator:
+    patterns = jsonschema_rs.RegexOptions(size_limit=size, dfa_size_limit=CACHE_BYTES)
+    return jsonschema_rs.Draft202012Validator(
+        schema, validate_formats=True, pattern_options=patterns, mask="it", offline=True
+    )
+
+
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     try:
-        return jsonschema_rs.Draft202012Validator(
-            schema, validate_formats=True, pattern_options=_PATTERNS, mask="it", offline=True
-        )
+        return _compile(schema, PATTERN_BYTES[-1])
     except jsonschema_rs.ValidationError as error:
         raise BadSchema(tuple(error.instance_path), _reason(error)) from None
 

@@ -7,9 +7,10 @@ is checked a million times.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from math import ceil
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 from agent.checks.schema_walk import (
@@ -30,7 +31,7 @@ MOST_EXPANSION = 5_000
 MOST_HOPS = 100
 """Subschemas on the way from one to the last that it applies to the same value."""
 STRING_STEP = 256
-"""So many characters count as another subschema: patterns read them all. So do `ENUM_STEP` values of an enum."""
+"""So many characters count as another subschema, patterns apart. So do `ENUM_STEP` values of an enum."""
 ENUM_STEP = 16
 _AGAIN = ("unevaluatedProperties", "unevaluatedItems")
 """With one of these, the schemas beside it are looked at twice."""
@@ -43,14 +44,18 @@ _Applied = tuple[Any, Mapping[Path, int]]
 class SchemaGraph:
     """A schema's subschemas and what they apply to. Raises `BadSchema` if built from one that is beyond the limits."""
 
-    def __init__(self, root: dict[str, Any]) -> None:
+    def __init__(self, root: dict[str, Any], price: Callable[[str], float] = lambda pattern: 0.0) -> None:
+        """`price` is what a pattern may cost for each character that it reads, as subschemas applied."""
         self._nodes = subschemas(root)
+        self._price = cache(price)
         self._targets = _targets(self._nodes)
         here = {path: tuple(self._applied(path)) for path in self._nodes}
         _refuse_expansion(here)
         self._here: Mapping[Path, tuple[Path, ...]] = here
         self._closure = cache(self._closed)
         self._cost = cache(self._weighed)
+        self._reading = cache(self._read)
+        self._naming = cache(self._named)
 
     def work(self, value: Any, most: int) -> int:
         """How often a subschema is applied, at most, when `value` is checked; stops counting above `most`."""
@@ -60,8 +65,31 @@ class SchemaGraph:
             item, applied = ahead.pop()
             step = 1 + len(item) // STRING_STEP if isinstance(item, str) else 1
             total += step * sum(times * self._cost(path) for path, times in applied.items())
+            total += self._patterns(item, applied)
             if isinstance(item, dict | list):
                 ahead.extend(self._inside(item, self._every(applied)))
+        return total
+
+    def _patterns(self, item: Any, applied: Mapping[Path, int]) -> int:
+        """What patterns cost that read a string, or the names of an object."""
+        if isinstance(item, str):
+            return ceil(len(item) * sum(times * self._reading(path) for path, times in applied.items()))
+        if isinstance(item, dict) and (each := sum(times * self._naming(path) for path, times in applied.items())):
+            return ceil(each * sum(map(len, item)))
+        return 0
+
+    def _read(self, path: Path) -> float:
+        nodes = ((self._nodes[inner], times) for inner, times in self._closure(path).items())
+        return sum(times * self._price(node["pattern"]) for node, times in nodes if _has(node, "pattern"))
+
+    def _named(self, path: Path) -> float:
+        total = 0.0
+        for inner, times in self._closure(path).items():
+            node = self._nodes[inner]
+            if _has(node, "patternProperties"):
+                total += times * sum(map(self._price, node["patternProperties"]))
+            if _has(node, "propertyNames"):
+                total += times * self._reading((*inner, "propertyNames"))
         return total
 
     def _every(self, applied: Mapping[Path, int]) -> Counter[Path]:
@@ -127,6 +155,10 @@ class SchemaGraph:
         if (target := self._targets.get(unquote(reference[1:]))) is None:
             raise BadSchema((*path, "$ref"), "points to no subschema of this schema")
         return target
+
+
+def _has(node: Node, name: str) -> TypeGuard[dict[str, Any]]:
+    return isinstance(node, dict) and name in node
 
 
 def _weight(node: Node) -> int:

@@ -162,6 +162,7 @@ def _refuse_patterns(nodes: Nodes) -> None:
 
 
 def _patterns(path: Path, node: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The patterns of a subschema, each with its place."""
     if "pattern" in node:
         yield (*path, "pattern"), node["pattern"]
     yield from (((*path, "patternProperties", pattern), pattern) for pattern in node.get("patternProperties", ()))

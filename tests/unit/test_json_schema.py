@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from agent.checks.json_schema import MOST_BYTES, MOST_KEPT, BadSchema, JsonSchema, compiled
 
 DOUBLING = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(18)} | {"d18": {"type": "string"}}
+SLOW = "(a|b)*a(a|b){5000}x"
+"""Takes linear time, and tens of microseconds for each character."""
 MATCHED = {"anyOf": [{"pattern": f"{n}$"} for n in range(32)]}
 TREE = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}}
 
@@ -124,6 +126,9 @@ def test_no_more_than_eight_problems_are_told_and_none_quotes_the_value() -> Non
         (TREE, nested(3, 30), "too deeply nested"),
         ({"items": {"type": "integer"}}, ["a"] * 30_000, "too large to say where"),
         ({"properties": {"next": {"$ref": "#"}}, "required": ["last"]}, nested({}, 900), "too large to say where"),
+        ({"pattern": SLOW}, "ab" * 50_000, "too large or"),
+        ({"patternProperties": {SLOW: {}}}, {"ab" * 50_000: 1}, "too large or"),
+        ({"propertyNames": {"pattern": SLOW}}, {"ab" * 50_000: 1}, "too large or"),
         ({"items": {"required": [str(n) for n in range(200)]}}, [{}] * 100, "too large to say where"),
         ({"$defs": {"a": MATCHED}, "allOf": [{"$ref": "#/$defs/a"}] * 70}, "a" * 900_000, "too large"),
     ],
@@ -134,6 +139,7 @@ def test_a_value_that_would_take_long_to_check_is_no_right_one(data: Any, value:
 
 
 def test_a_pattern_cannot_make_the_check_slow() -> None:
+    assert schema({"pattern": SLOW}).problems("ab" * 500) != []
     assert schema({"pattern": "^(a+)+$"}).problems("a" * 100_000 + "b") != []
 
 
