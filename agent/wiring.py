@@ -19,8 +19,8 @@ import structlog
 from agent.adapters.ledger.access import PostgresAccess
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
+from agent.adapters.ledger.connect import Pool, connect_hot
 from agent.adapters.ledger.connect import connect as connect_ledger
-from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.conversations import PostgresConversations
 from agent.adapters.ledger.epochs import PostgresEpochs
 from agent.adapters.ledger.jobs import PostgresJobs
@@ -34,7 +34,7 @@ from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.retention import PostgresRetention
 from agent.adapters.ledger.sweeps import PostgresSweeps
-from agent.adapters.probe import probe_database, probe_redis
+from agent.adapters.probe import MAY_YET_COME, probe_database, probe_redis
 from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.searching import Searcher
 from agent.adapters.streams.client import connect as connect_streams
@@ -208,8 +208,7 @@ async def connected(
     The ledger knows meanwhile that this process lives, if `kind` says what it is. Raises `Misconfigured` where an
     engine cannot serve, or is not at this release's version.
     """
-    await _both_there(database_url, redis_url, settings.start_wait_s)
-    pool, hot = await connect_ledger(database_url), await connect_hot(database_url)
+    pool, hot = await _both_there(database_url, redis_url, settings.start_wait_s)
     client, looker = connect_streams(redis_url), looking_client(redis_url)
     try:
         ledger, library = PostgresLedger(pool, hot), Library(pool)
@@ -249,19 +248,36 @@ async def connected(
         await pool.close()
 
 
-async def _both_there(database_url: str, redis_url: str, wait_s: float) -> None:
-    """An engine may be on its way back just now: a process that gave up at once would only be started again."""
+async def _both_there(database_url: str, redis_url: str, wait_s: float) -> tuple[Pool, Pool]:
+    """An engine may be on its way back just now: a process that gave up at once would only be started again.
+
+    The two pools of the ledger. A server that answered may be gone again before they are filled.
+    """
     until = time.monotonic() + wait_s
     while True:
         try:
             await probe_database(database_url)
             await probe_redis(redis_url)
-            return await require_current(database_url)
+            await require_current(database_url)
+            return await _pools(database_url)
         except Absent as error:
             if time.monotonic() >= until:
                 raise
             log.warning("engine_awaited", error=str(error))
             await asyncio.sleep(AWAIT_EVERY_S)
+
+
+async def _pools(database_url: str) -> tuple[Pool, Pool]:
+    """For everything, and for what each hop writes. Raises `Absent`."""
+    try:
+        pool = await connect_ledger(database_url)
+        try:
+            return pool, await connect_hot(database_url)
+        except BaseException:
+            pool.terminate()
+            raise
+    except MAY_YET_COME as error:
+        raise Absent(f"the database has gone away again ({type(error).__name__})") from error
 
 
 async def archive_prompts(book: PromptBook, agents: Mapping[str, BoundAgent], ledger: PostgresLedger) -> None:

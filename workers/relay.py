@@ -71,9 +71,10 @@ class Relay:
             log.warning("entries_lost", count=lost)
 
     async def end_overdue(self) -> None:
-        for run in await self._sweeps.end_overdue():
+        late = await self._sweeps.end_overdue()
+        for run in late:
             log.warning("run_overdue", run=run)
-            await self._streams.ended(run)
+        await asyncio.gather(*(self._streams.ended(run) for run in late))
 
     async def purge(self) -> None:
         while count := await self._privacy.purge(self._purge_grace_s, PURGED_AT_ONCE):

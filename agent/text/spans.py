@@ -33,6 +33,11 @@ _SHORT = re.compile(r"(?:^|[\s.(])(?:[^\W\d_]|[BCDFGHJKLMNPQRSTVWXZ][bcdfghjklmn
 """Before a dot that ends no sentence: `J.`, `U.S.`, `Dr.`, and the ordinals of many languages (`3.`)."""
 _NUMBERED = re.compile(r"(?:^|[\s.(])[^\W\d_]{1,4}\.$")
 """The same before a number: `No. 5`, `Fig. 3`."""
+_DATED = re.compile(
+    r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|January|February|April|June|July|August|September|October"
+    r"|November|December|(?<=\w[ ])(?:March|May))\b"
+)
+"""At the start of a sentence `March` and `May` are verbs more often than months."""
 _SHORT_CHARS = 8
 _NEXT = re.compile(r"""[\s"'“‘«»„(\[*_]*+(.)""", re.DOTALL)
 _LONG_LINE_CHARS = 60
@@ -136,6 +141,10 @@ def quotations(text: str) -> list[str]:
 
 
 def is_claim(sentence: str) -> bool:
-    """Whether a sentence says something that can be looked up: it has a number in any script, or a quotation."""
+    """Whether a sentence says something that can be looked up: a number in any script, a date, or a quotation.
+
+    A date without a number is known by an English name of a month or a day.
+    """
     said = without_marks(sentence)
-    return any(unicodedata.category(char)[0] == "N" for char in said) or bool(_QUOTED.search(said))
+    numbered = any(unicodedata.category(char)[0] == "N" for char in said)
+    return numbered or bool(_QUOTED.search(said) or _DATED.search(said))

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 from redis.asyncio import Redis
 
+from agent import wiring
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.streams.client import connect
@@ -45,6 +47,22 @@ async def test_an_engine_that_comes_a_little_later_is_waited_for(
     assert not starting.done()
     door.symlink_to(engines.urls.redis_url.removeprefix("unix://").split("?")[0])
     await starting
+
+
+async def test_a_ledger_that_goes_away_again_while_a_process_starts_is_waited_for_too(
+    database_url: str, redis_url: str, tmp_path: Path, said: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(database_url)
+    fill, failures = wiring.connect_hot, [TimeoutError(), asyncpg.ConnectionDoesNotExistError("closed in the middle")]
+
+    async def late(url: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return await fill(url)
+
+    monkeypatch.setattr(wiring, "connect_hot", late)
+    await start(database_url, redis_url, tmp_path, 600)
+    assert [line["event"] for line in said].count("engine_awaited") == 2
 
 
 async def test_an_engine_that_never_comes_stops_the_start(tmp_path: Path) -> None:

@@ -149,13 +149,18 @@ def test_sentences_hold_every_letter_of_their_text_once_and_in_order(text: str) 
     assert all(span.of(text) == span.of(text).strip() != "" for span in spans)
 
 
-@pytest.mark.parametrize("text", ["In 1936.", "٣ men", "½ of it", "He said “no”.", '"no"', "«non»", "「いいえ」", "Ⅳ"])
-def test_a_number_or_a_quotation_makes_a_claim(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["In 1936.", "٣ men", "½ of it", "He said “no”.", '"no"', "«non»", "「いいえ」", "Ⅳ", "Next March.", "On Mondays."],
+)
+def test_a_number_a_date_or_a_quotation_makes_a_claim(text: str) -> None:
     assert is_claim(text)
 
 
-@pytest.mark.parametrize("text", ["It is tall.", "It is tall [1].", "It is tall [p12, 3].", "It's the king’s."])
-def test_without_number_or_quotation_there_is_no_claim(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["It is tall.", "It is tall [1].", "It is tall [p12, 3].", "It's the king’s.", "May I?", "March on."]
+)
+def test_without_number_date_or_quotation_there_is_no_claim(text: str) -> None:
     assert not is_claim(text)
 
 

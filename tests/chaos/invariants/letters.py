@@ -54,6 +54,6 @@ def _garbage(evidence: Evidence) -> Iterator[Finding]:
     losing = [fault for fault in evidence.faults if fault["loses"] or fault["kind"] in ("del_stream", "xgroup_destroy")]
     for fault in evidence.faults:
         for key, mark in (fault["told"].get("marks") or {}).items():
-            lost = any(-NEAR_S < other["began"] - fault["began"] < NEAR_S for other in losing)
+            lost = any(fault["began"] - NEAR_S < other["began"] < fault["ended"] + NEAR_S for other in losing)
             if ":work:" in key and mark not in texts and not lost:
                 yield Finding("I9", f"{mark} was thrown into {key} and stands in no dead letter")
