@@ -28,6 +28,10 @@ class Naps:
         nap = next(nap for nap in self._held[seconds] if not nap.done())
         nap.set_result(None)
 
+    def napping(self, seconds: float) -> int:
+        """How many naps of so many seconds there are at this moment."""
+        return sum(not nap.done() for nap in self._held.get(seconds, ()))
+
     async def begun(self, seconds: float) -> None:
         """Wait until there is a nap of so many seconds."""
         async with self._begun:

@@ -19,7 +19,7 @@ from agent.envelope import Envelope, seal
 from agent.errors import Transient
 from agent.events import AnswerDrafted, DraftRejected, Event, Problem
 from agent.outcome import Advance, failure_of
-from agent.ports import Delivery, Place, Pointer, RunView
+from agent.ports import Delivery, Pointer, RunView
 from agent.testing.memory import MemoryLedger
 from api.app import create_app
 from api.entrance import LOOK_AGAIN_S
@@ -192,59 +192,79 @@ async def test_one_who_asked_for_progress_is_told_what_happens_and_no_word_of_it
     assert DRAFT.encode() not in asking.bytes
 
 
-async def test_nobody_is_looked_after_whose_stream_has_no_progress() -> None:
-    stage, asked = Slow(ledger=(ledger := Watched())), 0
+async def test_nobody_is_looked_after_whose_stream_has_no_progress_or_is_over() -> None:
+    stage = Slow()
     async with door(stage) as lines:
-        line = lines.post()
-        await heard(line, "response.in_progress")
-        await stage.naps.begun(PULSE_S)
-        asked = ledger.looks
+        plain, asking = lines.post(), None
+        await heard(plain, "response.in_progress")
+        await some_turns()
+        assert stage.naps.napping(WATCH_S) == 0
         await stage.end(await stage.opened(), accepted())
-        await whole(line)
-    assert asked == ledger.looks == 0
+        await whole(plain)
+        asking = lines.post(PROGRESS)
+        await stage.end(await stage.opened(), accepted())
+        await whole(asking)
+        await stage.naps.end(WATCH_S)
+        await some_turns()
+        assert stage.naps.napping(WATCH_S) == 0
+
+
+async def some_turns() -> None:
+    """Let everything else go on for a while."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 class Watched(MemoryLedger):
-    """A ledger that counts how often it is looked after places, and fails when it is told to."""
+    """A ledger that counts how often runs are viewed, and fails when it is told to."""
 
-    looks = 0
+    views = 0
     fails_to_view = False
-    fails_to_tell = 0
-
-    async def places(self, runs: Sequence[str], /) -> dict[str, Place]:
-        self.looks += 1
-        return dict(await super().places(runs))
+    fails_to_tell = False
 
     async def view(self, run: str, project: str, /) -> RunView | None:
+        self.views += 1
         if self.fails_to_view:
             raise Transient("away", kind="ledger")
         return await super().view(run, project)
 
     async def happened(self, run: str, generation: int, /) -> Sequence[Envelope]:
         if self.fails_to_tell:
-            self.fails_to_tell -= 1
+            self.fails_to_tell = False
             raise Transient("away", kind="ledger")
         return await super().happened(run, generation)
 
 
-async def test_progress_that_could_not_be_read_is_read_at_the_next_look() -> None:
+async def test_a_run_that_could_not_be_viewed_is_viewed_after_the_next_look() -> None:
     stage = Slow(ledger=(ledger := Watched()))
     async with door(stage) as lines:
         line = lines.post(PROGRESS)
         await heard(line, "response.in_progress")
         await stage.naps.end(WATCH_S)  # the first look wakes whoever is new
-        pointer = await stage.opened()
         await stage.naps.begun(WATCH_S)
-        ledger.fails_to_view = True
-        await happen(stage, pointer, *REJECTED)
+        await some_turns()
+        ledger.fails_to_view, before = True, ledger.views
+        await happen(stage, await stage.opened(), *REJECTED)
         await stage.naps.end(WATCH_S)
-        await stage.naps.begun(WATCH_S)
-        ledger.fails_to_view, ledger.fails_to_tell = False, 1
+        await happens(lambda: ledger.views > before)
+        await some_turns()
+        ledger.fails_to_view = False
         await stage.naps.end(WATCH_S)
+        await heard(line, "cuelight:verdict")
+
+
+async def test_events_that_could_not_be_read_are_read_a_moment_later() -> None:
+    stage = Slow(ledger=(ledger := Watched()))
+    async with door(stage) as lines:
+        line = lines.post(PROGRESS)
+        await heard(line, "response.in_progress")
+        ledger.fails_to_tell = True
+        await happen(stage, await stage.opened(), *REJECTED)
+        await stage.naps.end(WATCH_S)
+        await happens(lambda: not ledger.fails_to_tell)
         while b"cuelight:verdict" not in line.bytes:  # others nap as long as the one that is meant
             await stage.naps.end(AGAIN_S)
             await asyncio.sleep(0)
-        assert ledger.fails_to_tell == 0
 
 
 # ---------------------------------------------------------------------------------------- reading again
@@ -284,12 +304,13 @@ async def test_a_stream_of_an_open_run_goes_on_wherever_it_is_read() -> None:
 
 
 async def test_a_number_that_was_not_reached_yet_is_waited_for() -> None:
-    stage = Slow()
+    stage = Slow(ledger=(ledger := Watched()))
     async with door(stage) as lines:
-        lines.post()
-        pointer = await stage.opened()
+        await heard(lines.post(), "response.in_progress")
+        pointer, before = await stage.opened(), ledger.views
         line = lines.get(pointer.run, 4)
-        await stage.naps.begun(PULSE_S)
+        await happens(lambda: ledger.views == before + 2)
+        await some_turns()
         assert line.bytes == b""
         await stage.end(pointer, accepted(TEXT))
         assert (await whole(line)).startswith(b"event: response.output_text.delta\n")
@@ -332,6 +353,20 @@ async def test_a_run_in_the_background_is_queued_then_in_progress_then_whatever_
         assert (await lines.ask("GET", path))["status"] == "completed"
 
 
+class Quick(MemoryLedger):
+    """A ledger that shows a run only once it has ended."""
+
+    async def view(self, run: str, project: str, /) -> RunView | None:
+        await happens(lambda: run not in self.work)
+        return await super().view(run, project)
+
+
+async def test_a_run_in_the_background_is_taken_in_as_queued_however_quick_it_is() -> None:
+    async with Stage(lambda _: accepted(TEXT), ledger=Quick()).client() as client:
+        reply = await client.post("/v1/responses", json=QUESTION | {"background": True})
+    assert (reply.json()["status"], reply.json()["output"], reply.json()["usage"]) == ("queued", [], None)
+
+
 async def test_a_stream_in_the_background_says_in_progress_once_it_is_so() -> None:
     stage = Slow()
     async with door(stage) as lines:
@@ -350,6 +385,8 @@ async def test_a_request_in_the_background_that_comes_again_finds_its_run() -> N
         keyed = [lines.post(QUESTION | {"background": True}, **key("once")) for _ in "ab"]
         await asyncio.gather(*(line.answering for line in keyed))
         assert len(stage.ledger.runs) == 1
+        await some_turns()
+        assert sum(stage.waiting().values()) == 1
         pointer = await stage.opened()
         await stage.end(pointer, accepted())
         again = lines.post(QUESTION | {"background": True}, **key("once"))
@@ -434,6 +471,21 @@ async def test_a_request_that_comes_again_gets_the_stream_from_its_beginning(hea
     assert len(stage.ledger.runs) == 1
 
 
+async def test_a_client_that_leaves_in_the_middle_of_a_long_answer_is_sent_no_more_of_it_and_has_not_got_it() -> None:
+    stage = Slow()
+    async with door(stage) as lines:
+        line = lines.post()
+        pointer = await stage.opened()
+        await stage.end(pointer, accepted(TEXT * 200))
+        await heard(line, "response.output_text.delta")
+        line.hang_up()
+        await line.answering
+        assert len(line.said) < 50
+        await stage.naps.end(GATHER_S)
+        await happens(lambda: stage.row().holder is None)
+        assert stage.row().delivered_at is None
+
+
 async def test_a_stream_that_was_sent_to_its_end_is_delivered() -> None:
     stage = Slow()
     async with door(stage) as lines:
@@ -495,6 +547,8 @@ async def test_a_process_that_stops_cuts_its_streams_off_and_another_one_goes_on
         assert kinds(line) == ["response.created", "response.in_progress"]
         assert "more_body" in line.said[-1]  # nothing said that this was all
         pointer = await stage.opened()
+        await stage.naps.end(GATHER_S)
+        await happens(lambda: stage.row().holder is None)
         rest = two.get(pointer.run, 1)
         await stage.end(pointer, accepted(TEXT))
         assert line.bytes + await whole(rest) == await whole(two.get(pointer.run))

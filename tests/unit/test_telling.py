@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -261,6 +262,12 @@ def test_an_event_that_is_not_what_it_promises_is_not_told() -> None:
 
 def test_runs_of_version_1_are_told_in_every_release_as_they_were_in_the_first() -> None:
     assert golden() == GOLDEN.read_bytes()
+
+
+def test_runs_of_the_release_before_there_were_streams_have_one() -> None:
+    old = orjson.dumps({"messages": [{"role": "user", "content": "How long?"}], "store": True}).decode()
+    told = spec.check_stream(sent(replace(view(AnswerAccepted(text=LONG)), request=old)))
+    assert "".join(event.get("delta", "") for event in told) == LONG
 
 
 # ---------------------------------------------------------------------------------------- the watchdog
