@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from agent import wiring
 from agent.adapters.embedded import Engines
+from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.streams.client import connect
 from agent.adapters.streams.keys import Keys
@@ -53,7 +54,7 @@ async def test_a_ledger_that_goes_away_again_while_a_process_starts_is_waited_fo
     database_url: str, redis_url: str, tmp_path: Path, said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await migrate(database_url)
-    fill, failures = wiring.connect_hot, [TimeoutError(), asyncpg.ConnectionDoesNotExistError("closed in the middle")]
+    fill, failures = connect_hot, [TimeoutError(), asyncpg.ConnectionDoesNotExistError("closed in the middle")]
 
     async def late(url: str) -> Any:
         if failures:
