@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 from agent import wiring
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.connect import connect_hot
-from agent.adapters.ledger.connect import connect_hot
 from agent.adapters.ledger.migrate import migrate
 from agent.adapters.streams.client import connect
 from agent.adapters.streams.keys import Keys
