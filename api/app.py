@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from fastapi import FastAPI
@@ -12,9 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from api import elsewhere
 from api.access import Gate
+from api.calls import Calls
 from api.cancelling import Cancelling
+from api.chat.completions import ChatCompletions
 from api.door import Door
+from api.endings import Endings
 from api.errors import handlers
+from api.foreground import Foreground
 from api.health import Health
 from api.holding import Holding
 from api.input_items import InputItems
@@ -23,6 +27,7 @@ from api.keyring import Keyring
 from api.metrics import Metrics
 from api.middleware import EveryReply
 from api.models import Models
+from api.opening import Opening
 from api.passages import Passages
 from api.patience import PatientShelf
 from api.responses import Responses
@@ -38,16 +43,21 @@ def create_app(door: Door) -> FastAPI:
     holding = Holding(door.callers, door.instance, door.sleep)
     cancelling = Cancelling(door)
     keyring = Keyring(door.access, door.settings.ledger_timeout_s)
-    responses = Responses(door, waiters, holding, cancelling)
+    opening, endings, calls = Opening(door, holding), Endings(door, waiters), Calls(door, holding, cancelling)
+    responses = Responses(door, opening, endings, calls, cancelling)
+    chat = ChatCompletions(door, opening, Foreground(door, endings, calls))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with keyring.running(), holding.running(), cancelling.running(), waiters.running(), responses.running():
+        beside = (keyring, holding, cancelling, waiters, opening, responses)
+        async with AsyncExitStack() as stack:
+            for each in beside:
+                await stack.enter_async_context(each.running())
             yield
 
     return FastAPI(
         title="Cuelight",
-        routes=_routes(door, keyring, responses),
+        routes=_routes(door, keyring, responses, chat),
         middleware=[Middleware(EveryReply, hsts_s=door.settings.hsts_s), Middleware(Gate, keyring=keyring)],
         exception_handlers=handlers(),
         lifespan=lifespan,
@@ -59,7 +69,7 @@ def create_app(door: Door) -> FastAPI:
     )
 
 
-def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRoute]:
+def _routes(door: Door, keyring: Keyring, responses: Responses, chat: ChatCompletions) -> list[BaseRoute]:
     models, passages, health = Models(door), Passages(door, keyring), Health(door)
     return [
         Route("/v1/responses", responses.create, methods=["POST"]),
@@ -69,6 +79,7 @@ def _routes(door: Door, keyring: Keyring, responses: Responses) -> list[BaseRout
         Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
         Route("/v1/responses/{id}/input_items", InputItems(door).list),
+        Route("/v1/chat/completions", chat.create, methods=["POST"]),
         Route("/v1/models", models.list),
         Route("/v1/models/{id}", models.retrieve),
         Route("/passages/{id}", passages.show),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -89,10 +89,15 @@ class Calls:
 class Whole(Response):
     """A reply that tells whether it was sent."""
 
-    media_type = "application/json"
-
-    def __init__(self, content: bytes, sent: Callable[..., None]) -> None:
-        super().__init__(content)
+    def __init__(
+        self,
+        content: bytes,
+        sent: Callable[..., None],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str = "application/json",
+    ) -> None:
+        super().__init__(content, status, headers, media_type)
         self._sent = sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

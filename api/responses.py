@@ -4,52 +4,39 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent.envelope import seal
-from agent.events import RequestReceived
-from agent.ports import NewRun, RunView
+from agent.ports import RunView
 from agent.request import Request as AskedRequest
 from api.access import caller_of
-from api.admission import Admitted, admit
+from api.admission import admit
 from api.background import Background
 from api.body import read_json
 from api.calls import Calls
 from api.cancelling import Cancelling
-from api.door import AgentCard, Door
+from api.door import Door
 from api.endings import Endings
 from api.errors import ApiError, json_reply, unknown
 from api.foreground import Foreground
-from api.holding import Holding
-from api.limits import Turnstile
-from api.middleware import remember_headers
+from api.opening import Opening
 from api.patience import within
-from api.previous import check_sending
 from api.projection import project
 from api.reading import read_query
 from api.references import resolved
-from api.repeats import fingerprint, is_retry, once_key
+from api.repeats import is_retry
 from api.stored import stored
 from api.streaming.sending import Streaming
-from api.trace import traceparent_of
-from api.waiting import Waiters
 
 
 class Responses:
     """The calls on responses."""
 
-    def __init__(self, door: Door, waiters: Waiters, holding: Holding, cancelling: Cancelling) -> None:
+    def __init__(self, door: Door, opening: Opening, endings: Endings, calls: Calls, cancelling: Cancelling) -> None:
         self._door = door
-        self._holding = holding
+        self._opening = opening
         self._cancelling = cancelling
-        self._turnstile = Turnstile(door.counters, door.meter, door.settings.ledger_timeout_s)
-        holding.hear = self._turnstile.ended
-        endings, calls = Endings(door, waiters), Calls(door, holding, cancelling)
         self._foreground = Foreground(door, endings, calls)
         self._streaming = Streaming(door, endings, calls)
         self._background = Background(door, endings, calls)
@@ -57,7 +44,7 @@ class Responses:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """What goes on beside the calls."""
-        async with self._background.running(), self._turnstile.running():
+        async with self._background.running():
             yield
 
     async def create(self, request: Request) -> Response:
@@ -68,10 +55,7 @@ class Responses:
         body = await read_json(request, self._door.settings.max_body_bytes)
         caller = caller_of(request)
         admitted = admit(await resolved(body, self._door, caller.project), self._door, caller)
-        new = self._new(request, body, admitted)
-        await check_sending(new, admitted.request, self._door)
-        remember_headers(request, await self._turnstile.enter(caller, new.id))
-        structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again
+        new = await self._opening.pass_in(request, body, admitted)
         return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
 
     async def retrieve(self, request: Request) -> Response:
@@ -110,38 +94,8 @@ class Responses:
             return self._streaming
         return self._background if asked.background else self._foreground
 
-    def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
-        caller, trace = caller_of(request), traceparent_of(request)
-        new = new_run(self._door.new_id(), admitted.card, admitted.request, caller.project, trace)
-        once = once_key(request, body, self._kept_s(new))
-        mark = None if once else fingerprint(request, body)
-        return replace(new, once=once, fingerprint=mark, holder=self._holding.connection(), key=caller.key)
-
-    def _kept_s(self, new: NewRun) -> float:
-        """How long the answer of a run can be asked for with its key."""
-        settings = self._door.settings
-        return settings.response_retention_s if new.store else new.deadline_s + settings.retry_within_s
-
 
 def ended(view: RunView) -> ApiError:
     """409: there is nothing left to cancel."""
     message = f"Response {view.id} has ended already, as {view.status}, and stays as it is"
     return ApiError(409, message, code="response_already_ended", param="id")
-
-
-def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace: str) -> NewRun:
-    """The run that a request opens. Raises `Unroutable` if no route of the agent takes the first event."""
-    first = RequestReceived(agent=card.name)
-    return NewRun(
-        id=id,
-        project=project,
-        agent=card.name,
-        agent_version=card.version,
-        prompts=card.prompts,
-        request=request.model_dump_json(),
-        store=request.store,
-        first=seal(first, agent=card.id, prompts=card.prompts, trace=trace),
-        route=card.router.route(first).name,
-        deadline_s=card.agent.budget.deadline_s,
-        trace=trace,
-    )

@@ -97,7 +97,7 @@ async def _ask(settings: Settings, urls: tuple[str, str], company: Cast, asked: 
 
 def _new(settings: Settings, asked: Asked) -> NewRun:
     from api.ids import new_response_id  # the web framework is not needed by the other commands
-    from api.responses import new_run
+    from api.opening import new_run
     from api.trace import accept_traceparent
 
     clean = asked.question.encode("utf-8", "replace").decode()

@@ -12,6 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 from api.middleware import EveryReply
 from tests import spec
 
+CHAT = "/v1/chat/completions"
+
 answer = EveryReply.__call__
 
 
@@ -21,7 +23,7 @@ def everything_sent_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> Iterator[
     replies: list[_Reply] = []
 
     async def watched(self: EveryReply, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/responses"):
+        if scope["type"] != "http" or not scope["path"].startswith(("/v1/responses", CHAT)):
             await answer(self, scope, receive, send)
             return
         reply = _Reply(scope, send)
@@ -39,6 +41,7 @@ class _Reply:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._query = parse_qs(scope.get("query_string", b"").decode())
+        self._chat = scope["path"] == CHAT
         self._send = send
         self._kind = b""
         self._body = bytearray()
@@ -51,7 +54,10 @@ class _Reply:
         await self._send(message)
 
     def check(self) -> None:
-        if self._kind == b"text/event-stream":
+        if self._kind == b"text/event-stream" and self._chat:
+            if self._body.endswith(spec.DONE):
+                spec.check_chunks(bytes(self._body))
+        elif self._kind == b"text/event-stream":
             after = int(self._query.get("starting_after", ["-1"])[0])
             spec.check_stream(bytes(self._body), after=after, whole=self._body.endswith(spec.DONE))
         elif self._kind == b"application/json" and self._body.strip():
@@ -60,3 +66,5 @@ class _Reply:
     def _check_json(self, said: object) -> None:
         if isinstance(said, dict) and said.get("object") == "response" and "status" in said:
             spec.check_response(said)
+        elif isinstance(said, dict) and said.get("object") == "chat.completion":
+            spec.check_completion(said)

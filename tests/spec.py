@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import jsonschema_rs
 import orjson
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
 FILE = Path(
@@ -75,6 +76,32 @@ def check_stream(sent: bytes, *, after: int = -1, whole: bool = True) -> list[di
     if any(kind in TERMINAL for kind in kinds[:-1]) or (whole and kinds and kinds[-1] not in TERMINAL):
         raise Deviation(f"a terminal event belongs at the end, and nowhere else: {kinds}")
     return events
+
+
+def check_completion(body: Mapping[str, Any]) -> None:
+    """Raises `Deviation` if this is no chat completion for OpenAI's client."""
+    ChatCompletion.model_validate(body)
+    (choice,) = body["choices"]
+    if (choice["finish_reason"] == "tool_calls") is not bool(choice["message"].get("tool_calls")):
+        raise Deviation(f"{choice['finish_reason']} with {choice['message']}")
+
+
+def check_chunks(sent: bytes) -> list[dict[str, Any]]:
+    """The chunks of a chat completion, each checked, and all of them together; an error may stand in their place."""
+    *frames, last = _frames(sent)
+    if last != DONE:
+        raise Deviation("the stream does not end with [DONE]")
+    chunks: list[dict[str, Any]] = [orjson.loads(frame.removeprefix(b"data: ")) for frame in frames]
+    if [set(chunk) for chunk in chunks] == [{"error"}]:
+        return chunks
+    for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    if [choice["finish_reason"] is None for choice in choices] != [True] * (len(choices) - 1) + [False]:
+        raise Deviation("the last choice, and no other, says why there is no more")
+    if choices[0]["delta"]["role"] != "assistant" or len({chunk["id"] for chunk in chunks}) != 1:
+        raise Deviation("the chunks do not belong to one message")
+    return chunks
 
 
 def _frames(sent: bytes) -> Iterator[bytes]:

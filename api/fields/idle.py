@@ -21,15 +21,17 @@ IDLE: Mapping[str, tuple[Any, ...]] = {
 """Fields of the Responses API that are not supported yet, with the values that ask for nothing; null always does."""
 
 
-def refuse_others(body: Mapping[str, Any], supported: Iterable[str]) -> None:
+def refuse_others(
+    body: Mapping[str, Any], supported: Iterable[str], idle: Mapping[str, tuple[Any, ...]] = IDLE
+) -> None:
     """Raises `ApiError` 400 for a field that nobody knows, and for an idle one that asks for something."""
     for name, value in body.items():
         if name in supported:
             continue
-        if name not in IDLE:
+        if name not in idle:
             raise unknown(name)
-        if not asks_nothing(value, IDLE[name]):
-            raise unsupported(name, _hint(name))
+        if not asks_nothing(value, idle[name]):
+            raise unsupported(name, f"{name!r} with anything but its default" if idle[name] else repr(name))
 
 
 def asks_nothing(value: Any, idle: Iterable[Any]) -> bool:
@@ -43,7 +45,3 @@ def _bare(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {key: _bare(inner) for key, inner in value.items() if inner is not None}
-
-
-def _hint(name: str) -> str:
-    return f"{name!r} with anything but its default" if IDLE[name] else repr(name)

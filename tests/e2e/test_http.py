@@ -24,10 +24,13 @@ from agent.ports import NewRun, Pointer, StoredPassage
 from agent.testing.memory import MemoryLedger
 from api.access import Gate
 from api.app import Door, create_app
+from api.calls import Calls
 from api.cancelling import Cancelling
+from api.endings import Endings
 from api.holding import Holding
 from api.keyring import Keyring
 from api.middleware import EveryReply
+from api.opening import Opening
 from api.responses import Responses
 from api.waiting import Waiters
 from tests.stage import QUESTION, Stage, accepted
@@ -223,7 +226,9 @@ async def test_a_client_that_hangs_up_leaves_no_waiter_behind_and_the_run_goes_o
 
     gone = asyncio.Event()
     door = replace(stage.door, streams=Leaving())
-    create = Responses(door, waiters, Holding(stage.callers, "here"), Cancelling(door)).create
+    holding, cancelling = Holding(stage.callers, "here"), Cancelling(door)
+    calls = Calls(door, holding, cancelling)
+    create = Responses(door, Opening(door, holding), Endings(door, waiters), calls, cancelling).create
     app = EveryReply(Gate(Route("/v1/responses", create, methods=["POST"]).app, Keyring(stage.access)))
     body = iter([{"type": "http.request", "body": orjson.dumps(QUESTION), "more_body": False}])
     sent: list[Any] = []
