@@ -87,7 +87,12 @@ async def gather(settings: Settings, urls: EngineUrls) -> Facts:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(max_deliveries=settings.max_deliveries, lease_s=settings.lease_s, stall_s=settings.stall_s)
+    return Limits(
+        max_deliveries=settings.max_deliveries,
+        lease_s=settings.lease_s,
+        stall_s=settings.stall_s,
+        backlog_s=settings.max_backlog_s,
+    )
 
 
 def _routes(settings: Settings) -> tuple[Sequence[str], str]:

@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     work.misplaced,
     work.overdue,
     work.stalled,
+    work.behind,
     work.unpublished,
     work.lost,
     work.gaps,

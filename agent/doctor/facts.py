@@ -24,6 +24,10 @@ class Limits:
     quiet_s: float = 15.0
     """A worker looks into its streams about every second."""
     feed_s: float = 10.0
+    slow_s: float = 10.0
+    """A wait for a worker that is worth a look."""
+    backlog_s: float = 30.0
+    """From such a wait on new requests are refused."""
     clock_s: float = 2.0
     job_s: float = 60.0
     gone_s: float = 10.0
@@ -128,6 +132,8 @@ class LedgerFacts:
     letters: Sequence[Letters] = ()
     feed_behind: Sample = Sample()
     backlog: Mapping[str, Backlog] = field(default_factory=dict)
+    waits: Mapping[str, float] = field(default_factory=dict)
+    """For how long the oldest due work of each route has been handed to nobody."""
     pauses: Sequence[Pause] = ()
     instances: Sequence[Instance] = ()
     jobs: Sequence[Job] = ()

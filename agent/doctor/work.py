@@ -55,6 +55,21 @@ def stalled(facts: Facts) -> Iterable[Finding]:
         yield fault("stalled-route", route, said, advice, found.examples)
 
 
+def behind(facts: Facts) -> Iterable[Finding]:
+    """Work is taken, but later than it comes. Where none is taken at all, `stalled` says so."""
+    limits, ledger = facts.limits, facts.ledger
+    for route, oldest_s in sorted((ledger.waits if ledger else {}).items()):
+        if oldest_s < min(limits.slow_s, limits.backlog_s) or of_route(route) in facts.paused:
+            continue
+        if ledger and route not in ledger.stalled:
+            refused = oldest_s >= limits.backlog_s
+            then = "new requests are refused" if refused else f"new requests are refused from {limits.backlog_s:g} s on"
+            said = f"the oldest work at {route} has waited {lasted(oldest_s)} for a worker; {then}"
+            advice = f"start more workers for {route}; if they wait for a slow model, raise CUELIGHT_SLOTS"
+            judge = fault if refused else warning
+            yield judge("backlog", route, said, advice)
+
+
 def lost(facts: Facts) -> Iterable[Finding]:
     if facts.streams and (found := facts.streams.lost).count:
         said = f"{counted(found.count, 'run')} stuck: the entry is not in its stream, and nobody works on it"

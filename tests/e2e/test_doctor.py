@@ -71,6 +71,11 @@ async def stalled(desk: Desk) -> None:
     await desk.pool.execute("update work set due_at = now() - interval '1 minute'")
 
 
+async def slow(desk: Desk) -> None:
+    await desk.opened("resp_1")
+    await desk.pool.execute("update work set due_at = now() - interval '12 seconds'")
+
+
 async def stuck(desk: Desk) -> None:
     await desk.opened("resp_1")
     await desk.redis.delete(desk.keys.work("retrieve"))
@@ -206,6 +211,7 @@ PLANTS: list[tuple[Plant, str, Level, str, str]] = [
     (overdue, "overdue-run", Level.FAULT, "1 run past the deadline for up to 6", "relay"),
     (unpublished, "unpublished-work", Level.FAULT, "due at retrieve", "relay"),
     (stalled, "stalled-route", Level.FAULT, "1 run at retrieve", "start a worker"),
+    (slow, "backlog", Level.WARNING, "oldest work at retrieve has waited 12 s", "more workers for retrieve"),
     (stuck, "stuck-work", Level.FAULT, "1 run stuck", "relay"),
     (double_owned, "double-owned", Level.WARNING, "ann, bob", "restart the worker"),
     (handed_out, "handed-out-often", Level.WARNING, "7 times; at 8", "killing its workers"),

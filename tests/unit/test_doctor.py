@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from agent.doctor import Facts, Finding, Level, confirmed, examine
 from agent.doctor.facts import Instance, LedgerFacts, Limits, Sample, StreamFacts, ahead_s
 from agent.doctor.finding import lasted
 from agent.inspection import ConsumerLook, RouteLook
+from agent.pauses import Pause
 
 LIMITS = Limits(max_deliveries=8, lease_s=3.0, stall_s=15.0)
 HEALTHY = Facts(LedgerFacts(), StreamFacts(version="9.1.0", redis_version="7.2.4", flavour="valkey"), LIMITS)
@@ -121,6 +123,16 @@ def test_names_of_workers_that_are_gone_are_only_counted_when_they_are_many() ->
 def test_a_process_is_missed_for_an_hour(seen_s: float, missed: bool) -> None:
     ledger = LedgerFacts(instances=[Instance("w1", "worker", 90_000.0, seen_s)])
     assert ("instance-gone" in told(ledger=ledger)) is missed
+
+
+def test_a_backlog_is_a_warning_until_requests_are_refused_for_it_and_none_where_nobody_works() -> None:
+    def level(oldest_s: float, **more: Any) -> Level | None:
+        found = told(ledger=LedgerFacts(waits={"r": oldest_s}, **more)).get("backlog")
+        return found.level if found else None
+
+    assert [level(wait) for wait in (9.0, 11.0, 31.0)] == [None, Level.WARNING, Level.FAULT]
+    assert level(31.0, stalled={"r": Sample(1)}) is None, "that is another finding, and has other advice"
+    assert level(31.0, pauses=[Pause("route:r", "", "ann", datetime.now(UTC))]) is None
 
 
 def test_faults_come_first() -> None:

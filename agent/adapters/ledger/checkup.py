@@ -86,6 +86,7 @@ async def _rows(connection: Connection, limits: Limits) -> dict[str, Any]:
         "letters": [Letters(**row) for row in await fetch("doctor_letters")],
         "feed_behind": Sample(feed["count"], oldest_s=feed["oldest_s"]),
         "backlog": {row["route"]: Backlog(**row) for row in await fetch("backlog")},
+        "waits": {row["route"]: row["oldest_s"] for row in await fetch("waiting")},
         "pauses": [Pause(**row) for row in await fetch("pauses")],
         "instances": [Instance(**row) for row in await fetch("doctor_instances")],
         "jobs": [Job(**row) for row in await fetch("doctor_jobs")],
