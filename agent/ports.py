@@ -35,6 +35,11 @@ class Pointer:
     def key(self) -> Key:
         return Key(self.run, self.generation, self.seq)
 
+    @property
+    def trace_id(self) -> str:
+        """What log lines about this work say of its trace."""
+        return self.trace[3:35]
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -385,8 +390,8 @@ class Sweeps(Protocol):
     ) -> int:
         """As `look_for`, for all published work at once; with `untouched`, for what was never handed out only."""
 
-    async def end_overdue(self) -> Sequence[str]:
-        """End the runs that are past their deadline; the ids of those that ended here."""
+    async def end_overdue(self) -> Sequence[Begun]:
+        """End the runs that are past their deadline; those that ended here, as they were before."""
 
     async def copy_feed(self, write: Callable[[Sequence[FeedRow]], Awaitable[None]]) -> int:
         """Write the events after the feed's cursor, in order within each run, and move the cursor."""

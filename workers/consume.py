@@ -149,7 +149,7 @@ def _about(delivery: Delivery | Unreadable) -> dict[str, str]:
         "run": pointer.run,
         "event_id": str(pointer.key),
         "route": pointer.route,
-        "trace": pointer.trace[3:35],
+        "trace": pointer.trace_id,
     }
 
 

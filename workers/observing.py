@@ -71,7 +71,7 @@ def observed(delivery: Delivery) -> Iterator[Seen]:
         finally:
             span.set_attribute("cuelight.outcome", seen.outcome)
             metrics.DELIVERIES.labels(pointer.route, seen.outcome).inc()
-            metrics.DELIVERY_SECONDS.labels(pointer.route).observe(time.monotonic() - began)
+            metrics.DELIVERY_SECONDS.labels(pointer.route, seen.outcome).observe(time.monotonic() - began)
 
 
 def _word(outcome: Outcome) -> str:

@@ -94,7 +94,8 @@ class Persistent:
             await self._ledger.record(begun)
         elif won := await self._ledger.commit(begun, outcome):
             await announce(begun.pointer, outcome, streams)
-        log.warning("spill_adopted", run=begun.pointer.run, settled=won, calls=len(begun.calls))
+        at = begun.pointer
+        log.warning("spill_adopted", run=at.run, trace=at.trace_id, settled=won, calls=len(begun.calls))
 
     async def _insist(self, begun: Begun, outcome: Outcome | None, write: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -72,9 +71,10 @@ class Relay:
 
     async def end_overdue(self) -> None:
         late = await self._sweeps.end_overdue()
-        for run in late:
-            log.warning("run_overdue", run=run)
-        await asyncio.gather(*(self._streams.ended(run) for run in late))
+        for it in late:
+            metrics.RUNS.labels(it.agent, "failed").inc()
+            log.warning("run_overdue", run=it.pointer.run, trace=it.pointer.trace_id)
+        await asyncio.gather(*(self._streams.ended(it.pointer.run) for it in late))
 
     async def purge(self) -> None:
         while count := await self._privacy.purge(self._purge_grace_s, PURGED_AT_ONCE):
@@ -85,7 +85,8 @@ class Relay:
             pass
 
     async def _write(self, rows: Sequence[FeedRow]) -> None:
-        oldest = int((time.time() - self._feed_retention_s) * 1000)
+        """By the ledger's clock: a relay on a host whose clock is ahead would throw the feed away."""
+        oldest = int((max(row.envelope.at.timestamp() for row in rows) - self._feed_retention_s) * 1000)
         await self._streams.feed([fact(row, self._types) for row in rows], oldest)
 
 

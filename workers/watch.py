@@ -69,5 +69,5 @@ class Watch:
             return
         for it in known:
             if it.begun.token in moved and it.begun.token in self._held:
-                log.info("delivery_broken_off", run=it.begun.pointer.run)
+                log.info("delivery_broken_off", run=it.begun.pointer.run, trace=it.begun.pointer.trace_id)
                 it.break_off()

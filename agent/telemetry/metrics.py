@@ -24,7 +24,7 @@ DELIVERIES = Counter("cuelight_deliveries", "Deliveries by route and what they e
 """`outcome`: advance, end, postpone, park, bury, fenced (somebody was first), moved_on (a duplicate),
 held (by another worker), handed_back (at a shutdown), interrupted."""
 DELIVERY_SECONDS = Histogram(
-    "cuelight_delivery_seconds", "From the hand-over to the commit, in seconds.", ["route"], buckets=QUICK_S
+    "cuelight_delivery_seconds", "From the hand-over to the commit, in seconds.", ["route", "outcome"], buckets=QUICK_S
 )
 TAKE_OVERS = Counter("cuelight_take_overs", "Entries taken over from workers that were not heard of.", ["route"])
 DEAD_LETTERS = Counter("cuelight_dead_letters", "Work that was set aside, by error class.", ["route", "kind"])

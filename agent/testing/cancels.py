@@ -28,18 +28,18 @@ class MemoryCancels:
                 return Cancelled.UNKNOWN
             if run not in self._ledger.work:
                 return Cancelled.OVER
-            if await self._end(self._ledger.work[run].pointer, RunCancelled(by=by), by):
+            if await self._end(_taken(self._ledger.work[run].pointer, row, by), RunCancelled(by=by)):
                 return Cancelled.DONE
 
-    async def end_overdue(self) -> Sequence[str]:
+    async def end_overdue(self) -> Sequence[Begun]:
         """As `Sweeps.end_overdue`."""
         await self._ledger.ping()
         now, runs = self._ledger.clock.now(), self._ledger.runs
         late = [work.pointer for run, work in self._ledger.work.items() if runs[run].deadline < now]
-        return [at.run for at in late if await self._end(at, failure_of("deadline_exceeded"), "relay")]
+        taken = [_taken(at, runs[at.run], "relay") for at in late]
+        return [begun for begun in taken if await self._end(begun, failure_of("deadline_exceeded"))]
 
-    async def _end(self, at: Pointer, ending: Ending, by: str) -> bool:
-        begun = _taken(at, self._ledger.runs[at.run], by)
+    async def _end(self, begun: Begun, ending: Ending) -> bool:
         sealed = seal(ending, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
         return await self._ledger.commit(begun, Advance((sealed,), None, ending.status))
 

@@ -165,7 +165,7 @@ class MemoryStore:
         """The twin has none."""
 
     async def end_overdue(self) -> Sequence[str]:
-        return await self.cancels.end_overdue()
+        return [begun.pointer.run for begun in await self.cancels.end_overdue()]
 
     async def audit(self) -> list[AuditRow]:
         return self.ledger.audit

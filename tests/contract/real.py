@@ -85,7 +85,7 @@ class RealStore:
             await sweeps.copy_feed(drop)
 
     async def end_overdue(self) -> Sequence[str]:
-        return await PostgresSweeps(self.ledger).end_overdue()
+        return [begun.pointer.run for begun in await PostgresSweeps(self.ledger).end_overdue()]
 
     async def audit(self) -> list[AuditRow]:
         rows = await self.pool.fetch("select actor, action, subject from audit order by at")

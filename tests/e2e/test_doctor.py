@@ -274,7 +274,7 @@ async def test_the_documented_mend_gives_an_orphaned_run_its_row_again(desk: Des
     told = await found(desk)
     assert not {"orphaned-run", "stray-work", "misplaced-work"} & set(told)
     await desk.pool.execute("update work set deadline = now() - interval '1 minute'")
-    assert await PostgresSweeps(desk.ledger).end_overdue() == ["resp_1"]
+    assert [it.pointer.run for it in await PostgresSweeps(desk.ledger).end_overdue()] == ["resp_1"]
 
 
 async def test_a_route_without_a_worker_is_a_warning_until_work_waits_there(desk: Desk) -> None:

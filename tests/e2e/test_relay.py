@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
+
+import pytest
 
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.sweeps import PostgresSweeps
@@ -77,3 +80,28 @@ async def test_a_redis_that_forgot_everything_breaks_nothing(house: Open) -> Non
             return runs == [second["id"]] * 4
 
         assert await until(fed)
+
+
+async def test_the_feed_lets_go_of_what_is_old_by_the_ledgers_clock_whatever_the_hosts_says(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = time.time
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        now_s, _ = await it.redis.time()
+        for days, count in ((8, 300), (1, 300)):
+            for number in range(count):
+                await it.redis.xadd(it.keys.feed, {"days": days}, id=f"{(now_s - days * DAY_S) * 1000}-{number}")
+        monkeypatch.setattr(time, "time", lambda: hosts() + 30 * DAY_S)
+        async with it.worker():
+            await http.post("/v1/responses", json=QUESTION)
+
+            async def told() -> list[str]:
+                found = [fact.get("days", "new") for fact in await it.entries(it.keys.feed)]
+                return found if found.count("new") == 4 else []
+
+            kept = await until(told)
+    assert kept.count("1") == 300
+    assert kept.count("8") < 100, "the server lets go of whole nodes of a hundred entries"
+
+
+DAY_S = 86_400

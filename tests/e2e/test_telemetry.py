@@ -6,9 +6,15 @@ import asyncio
 
 import httpx
 from opentelemetry.sdk.trace import ReadableSpan
+from structlog.testing import capture_logs
 
+from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.streams.redis import RedisStreams
+from agent.outcome import Bury, Outcome, failure_of
+from agent.ports import Begun, Delivery
 from tests.e2e.house import QUESTION, RIGHT, WRONG, Open, until
 from tests.spans import recorded
+from workers.handle import handle
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = 0x0AF7651916CD43DD8448EB211C80319C
@@ -55,10 +61,57 @@ async def test_the_metrics_tell_what_was_done(house: Open) -> None:
     grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
     assert grown[ENDED] == 1
     assert grown['cuelight_deliveries_total{outcome="advance",route="generate"}'] == 1
+    assert grown['cuelight_delivery_seconds_count{outcome="advance",route="generate"}'] == 1
     assert grown['cuelight_runs_total{agent="documents",status="completed"}'] == 1
     assert grown['cuelight_model_calls_total{endpoint="default",model="m1",status="answered"}'] == 1
     assert grown['cuelight_http_requests_total{method="POST",route="/v1/responses",status="200"}'] == 1
     assert "warranty" not in page.text
+
+
+async def test_what_a_frozen_worker_brings_too_late_is_counted_and_so_is_the_take_over_from_it(house: Open) -> None:
+    begun, awake = asyncio.Event(), asyncio.Event()
+
+    async def freeze(_: Begun) -> Outcome:
+        begun.set()
+        await awake.wait()
+        return Bury("bug", "too late", failure_of("bug"))
+
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        before = figures((await http.get("/metrics")).text)
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        run = await until(it.published)
+        streams = RedisStreams(it.redis, it.keys, "frozen", lease_s=0.05)
+        (delivery,) = await streams.reader("retrieve").new(1)
+        assert isinstance(delivery, Delivery)
+        frozen = handle(delivery, decide=freeze, ledger=PostgresLedger(it.pool), streams=streams)
+        zombie = asyncio.create_task(frozen)
+        await begun.wait()
+        async with it.worker():
+            assert (await waiting).json()["status"] == "completed"
+        awake.set()
+        await zombie
+        after = figures((await http.get("/metrics")).text)
+        assert [row["settled"] for row in await it.attempts(run or "") if row["route"] == "retrieve"] == [False, True]
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert grown['cuelight_take_overs_total{route="retrieve"}'] == 1
+    assert grown['cuelight_deliveries_total{outcome="fenced",route="retrieve"}'] == 1
+
+
+async def test_runs_that_no_worker_ends_are_counted_too_and_the_log_names_their_trace(house: Open) -> None:
+    async with house() as it, it.worker(["validate"]), it.door() as http:
+        before = figures((await http.get("/metrics")).text)
+        with capture_logs() as lines:
+            late = (await http.post("/v1/responses", json=QUESTION | {"model": "hasty"})).json()
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        run = await until(it.published)
+        await http.post(f"/v1/responses/{run}/cancel")
+        assert (await waiting).json()["status"] == "cancelled"
+        after = figures((await http.get("/metrics")).text)
+    told = [(line["run"], line["trace"]) for line in lines if line["event"] == "run_overdue"]
+    assert told == [(late["id"], late["metadata"]["cuelight.trace_id"])]
+    for counted in ('agent="hasty",status="failed"', 'agent="documents",status="cancelled"'):
+        name = f"cuelight_runs_total{{{counted}}}"
+        assert after[name] - before.get(name, 0) == 1
 
 
 async def test_a_path_that_nobody_serves_makes_no_figure_of_its_own(house: Open) -> None:

@@ -8,6 +8,7 @@ from agent.adapters.ledger.queries import sql
 from agent.adapters.ledger.standing import ended, taken
 from agent.cancels import Cancelled
 from agent.events import CancelledBy, RunCancelled
+from agent.telemetry import metrics
 
 
 class PostgresCancels:
@@ -26,4 +27,5 @@ class PostgresCancels:
                 return Cancelled.OVER
             begun = taken(row, by)
             if await self._ledger.commit(begun, ended(begun, RunCancelled(by=by))):
+                metrics.RUNS.labels(begun.agent, "cancelled").inc()
                 return Cancelled.DONE

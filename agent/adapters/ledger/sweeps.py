@@ -14,7 +14,7 @@ from agent.adapters.ledger.rows import columns, published_row
 from agent.adapters.ledger.standing import ended, place, taken
 from agent.envelope import Envelope, Key, Sealed
 from agent.outcome import failure_of
-from agent.ports import FeedRow, Pointer
+from agent.ports import Begun, FeedRow, Pointer
 
 Publish = Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]]
 Missing = Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]]
@@ -60,13 +60,13 @@ class PostgresSweeps:
             await connection.execute(sql("looked_for"), *columns(marks, 3))
         return sum(gone)
 
-    async def end_overdue(self) -> Sequence[str]:
+    async def end_overdue(self) -> Sequence[Begun]:
         async with _reached():
             rows = await fetch(self._ledger.pool, sql("overdue"), BATCH)
         late = [taken(row, "relay") for row in rows]
         failure = failure_of("deadline_exceeded")
         settled = await asyncio.gather(*(self._ledger.commit(begun, ended(begun, failure)) for begun in late))
-        return [begun.pointer.run for begun, first in zip(late, settled, strict=True) if first]
+        return [begun for begun, first in zip(late, settled, strict=True) if first]
 
     async def copy_feed(self, write: Write) -> int:
         async with _reached(), transaction(self._ledger.pool, durable=False) as connection:
