@@ -58,7 +58,7 @@ def dead_readers(facts: Facts) -> Iterable[Finding]:
         if len(idle) >= facts.limits.names:
             said = f"{len(idle)} names of workers that are gone stand in the group of {look.route}"
             yield warning(
-                "stale-names", look.route, said, "take them out with XGROUP DELCONSUMER, those without pending work"
+                "stale-names", look.route, said, "an hour after they went the next worker that starts takes them out"
             )
 
 

@@ -21,7 +21,7 @@ from agent.adapters.ledger.epochs import PostgresEpochs
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.client import connect
-from agent.adapters.streams.redis import RedisStreams
+from agent.adapters.streams.redis import RedisStreams, RouteReader
 from agent.errors import Transient
 from agent.outcome import Postpone
 from agent.ports import Begun, Delivery, Pointer
@@ -274,6 +274,29 @@ async def test_a_reader_whose_stream_or_group_is_not_there_can_leave_all_the_sam
             await it.redis.execute_command(*lost.split(), key, *(["first"] if "XGROUP" in lost else []))  # type: ignore[no-untyped-call]  # redis has no type
         await reader.leave()
         assert not await it.redis.exists(key) or not await it.redis.xinfo_groups(key)
+
+
+async def test_names_of_workers_that_are_long_gone_are_taken_out_but_never_one_that_holds_work(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house() as it, connect(it.urls.redis_url) as client:
+
+        def reader(name: str) -> RouteReader:
+            return RedisStreams(client, it.keys, name).reader("first")
+
+        async def names() -> dict[str, int]:
+            found: Any = await it.redis.xinfo_consumers(it.keys.work("first"), "first")
+            return {row["name"]: row["pending"] for row in found}
+
+        await it.redis.xadd(it.keys.work("first"), {"any": "work"})
+        await reader("holder").join()
+        assert await reader("holder").new(1)
+        await it.redis.xgroup_createconsumer(it.keys.work("first"), "first", "killed")
+        await reader("new").join()
+        assert await names() == {"holder": 1, "killed": 0}, "it may only be slow"
+        monkeypatch.setattr("agent.adapters.streams.redis.NAMES_KEPT_MS", 0)
+        await reader("new").join()
+        assert await names() == {"holder": 1}
 
 
 async def blocked(it: House) -> bool:

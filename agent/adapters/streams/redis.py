@@ -20,6 +20,8 @@ from agent.ports import Delivery, Pointer, Unreadable
 
 WAITERS_TTL_S = 3_600
 REPLIES_KEPT = 10_000
+NAMES_KEPT_MS = 3_600_000
+"""A worker at work asks every second; one that could not for so long has its name back with its next question."""
 
 
 class RedisStreams:
@@ -203,7 +205,14 @@ class RouteReader:
         await self._do("EVAL", scripts.LEAVE, 1, self._key, self._group, self._worker)
 
     async def join(self) -> None:
-        """Make the group, from the beginning of the stream, unless it is there; the relay is told that it was not."""
+        """Make the group, from the beginning of the stream, unless it is there; the relay is told that it was not.
+
+        Names of workers that were killed long ago are taken out of it: nobody else would.
+        """
+        await self._make_group()
+        await self._do("EVAL", scripts.FORGET_NAMES, 1, self._key, self._group, NAMES_KEPT_MS)
+
+    async def _make_group(self) -> None:
         try:
             await self._client.xgroup_create(self._key, self._group, id="0", mkstream=True)
             await self._client.hset(self._epoch, "regrouped", self.route)

@@ -82,6 +82,16 @@ return 0
 """
 """Take a consumer's name out of the group, unless work is pending under it: that would be lost with the name."""
 
+FORGET_NAMES = """
+for _, consumer in ipairs(redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  if consumer[4] == 0 and consumer[6] >= tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer[2])
+  end
+end
+return 1
+"""
+"""Take out the names of consumers that asked for nothing for so many milliseconds and have nothing pending."""
+
 MEET = """
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
 local found = redis.call('HMGET', KEYS[1], 'epoch', 'mark', 'regrouped')
