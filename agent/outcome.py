@@ -81,11 +81,11 @@ class RetryPolicy:
     by_kind: Mapping[str, Backoff] = field(
         default_factory=lambda: {
             # An endpoint that is away for half a minute is no reason to fail runs that have two minutes.
-            "transport": Backoff(first_s=0.5, most_s=15.0, attempts=10),
-            "server": Backoff(first_s=0.5, most_s=15.0, attempts=8),
+            "transport": Backoff(first_s=0.5, most_s=15.0, attempts=14),
+            "server": Backoff(first_s=0.5, most_s=15.0, attempts=14),
             "malformed": Backoff(first_s=0.2, most_s=5.0, attempts=3),
             "empty": Backoff(first_s=0.2, most_s=5.0, attempts=3),
-            "rate_limited": Backoff(first_s=1.0, most_s=60.0, attempts=8),
+            "rate_limited": Backoff(first_s=1.0, most_s=60.0, attempts=10),
             "bug": Backoff(first_s=0.5, most_s=5.0, attempts=3),
         }
     )

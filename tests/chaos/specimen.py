@@ -29,7 +29,7 @@ def sound() -> Evidence:
             "run": FAILED,
             "seq": 1,
             "route": "generate",
-            "attempt": 10,
+            "attempt": 14,
             "kind": "transport",
             "text": "",
             "at": 0,

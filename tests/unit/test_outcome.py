@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from agent.errors import Overloaded, Permanent, Transient, Undecodable, Unfamiliar, Unroutable
@@ -31,7 +33,7 @@ def test_the_absence_of_our_own_engines_uses_up_no_attempt(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempts"), [("transport", 10), ("server", 8), ("malformed", 3), ("empty", 3), ("rate_limited", 8)]
+    ("kind", "attempts"), [("transport", 14), ("server", 14), ("malformed", 3), ("empty", 3), ("rate_limited", 10)]
 )
 def test_attempts_are_bounded_by_the_kind_of_failure(kind: str, attempts: int) -> None:
     assert isinstance(POLICY.settle(attempts - 1, Transient("no", kind=kind), 0.9), Postpone)
@@ -39,6 +41,20 @@ def test_attempts_are_bounded_by_the_kind_of_failure(kind: str, attempts: int) -
     assert isinstance(last, Bury)
     assert (last.kind, last.failure.code) == (kind, kind)
     assert last.reason == f"after {attempts} attempts: Transient: no"
+
+
+@pytest.mark.parametrize("kind", ["transport", "server", "rate_limited"])
+def test_an_endpoint_that_is_away_for_half_a_minute_costs_hardly_a_run(kind: str) -> None:
+    dice = random.Random(1)
+
+    def lasts_s() -> float:
+        """How long one run goes on trying."""
+        attempt, waited = 1, 0.0
+        while isinstance(outcome := POLICY.settle(attempt, Transient("no", kind=kind), dice.random()), Postpone):
+            attempt, waited = attempt + 1, waited + outcome.delay_s
+        return waited
+
+    assert sum(lasts_s() < 30 for _ in range(1_000)) <= 5
 
 
 def test_no_retry_comes_sooner_than_the_far_side_asked_for() -> None:
