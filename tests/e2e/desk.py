@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Desk:
     def keys(self) -> Keys:
         return Keys(self.prefix)
 
-    @property
+    @cached_property
     def ledger(self) -> PostgresLedger:
         return PostgresLedger(self.pool)
 
