@@ -15,16 +15,19 @@ class Holding:
     """See `Streams`. A lease and its heartbeat begin and end together.
 
     Work that has been with several dead workers may have killed them, or may only have been beside what did. It is
-    taken, and then begun one at a time: what kills its worker alone is counted alone. `suspect_from` is the number of
-    times that an entry has been handed out, this time included, from which on that is so.
+    taken, and then begun one at a time: what kills its worker alone is counted alone. Each suspect that ends well
+    makes room for one more at once, or sixty long calls of one dead worker would outlast their deadlines in a queue;
+    a worker that dies of one begins anew with one, and by then the older ones, which were in front of it, are done.
+    `suspect_from` is the number of times that an entry has been handed out, this time included, from which on that is so.
     """
 
     def __init__(self, streams: Streams, heartbeat: Heartbeat, suspect_from: int = 3) -> None:
         self._streams = streams
         self._heartbeat = heartbeat
         self._suspect_from = suspect_from
-        self._turn = asyncio.Lock()
-        self._suspect: Delivery | None = None
+        self._room = asyncio.Semaphore(1)
+        self._suspects: set[Delivery] = set()
+        self._decided: set[Delivery] = set()
 
     async def publish(self, pointer: Pointer, /) -> str:
         return await self._streams.publish(pointer)
@@ -38,17 +41,21 @@ class Holding:
         self._heartbeat.hold(delivery)
         if delivery.times >= self._suspect_from:
             log.warning("suspect_waits_for_its_turn", times=delivery.times)
-            await self._turn.acquire()
-            self._suspect = delivery
+            await self._room.acquire()
+            self._suspects.add(delivery)
         return True
 
     def bound(self, begun: Begun) -> None:
         """From now on the deadline is known: beyond it nobody needs this delivery any more."""
         self._heartbeat.hold(begun.delivery, begun.remaining_s)
+        if begun.delivery in self._suspects:
+            self._decided.add(begun.delivery)
 
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
         if isinstance(delivery, Delivery):
             self._heartbeat.let_go(delivery)  # first, so that the next beat does not bring the lease back
+            if delivery in self._decided:
+                self._room.release()
         await self._streams.ack(delivery)
 
     async def release(self, delivery: Delivery, /) -> None:
@@ -58,6 +65,7 @@ class Holding:
     def forget(self, delivery: Delivery) -> None:
         """Nobody works on this delivery any more: unless it was acknowledged, it runs out and comes back."""
         self._heartbeat.let_go(delivery)
-        if self._suspect is delivery:
-            self._suspect = None
-            self._turn.release()
+        self._decided.discard(delivery)
+        if delivery in self._suspects:
+            self._suspects.discard(delivery)
+            self._room.release()

@@ -9,6 +9,7 @@ from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.keys import Keys
 from agent.ports import Delivery, Pointer
 from agent.testing import MemoryStreams
+from tests.unit.test_decide import attempt
 from workers.holding import Holding
 
 
@@ -27,3 +28,39 @@ async def test_work_that_was_with_several_dead_workers_is_begun_one_at_a_time_an
     await held.ack(first)
     held.forget(first)
     assert await waiting
+
+
+async def test_each_suspect_that_ends_well_lets_one_more_be_begun_at_once() -> None:
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), suspect_from=3)
+    suspects = [delivery(number, times=3) for number in range(8)]
+    taking = {it: asyncio.create_task(held.take(it)) for it in suspects}
+    widths = []
+    while taking:
+        begun = [it for it in suspects if it in taking and await begins(taking[it])]
+        widths.append(len(begun))
+        for it in begun:
+            held.bound(await attempt(delivery=it))
+            await held.ack(it)
+            held.forget(it)
+            del taking[it]
+    assert widths == [1, 2, 4, 1]
+
+
+async def test_a_suspect_that_left_no_outcome_is_no_reason_for_confidence() -> None:
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), suspect_from=3)
+    broken_off, moved_on, third, fourth = [delivery(number, times=3) for number in range(4)]
+    assert await held.take(broken_off)
+    held.bound(await attempt(delivery=broken_off))
+    held.forget(broken_off)
+    assert await held.take(moved_on)
+    await held.ack(moved_on)
+    held.forget(moved_on)
+    assert await held.take(third)
+    assert not await begins(taking := asyncio.create_task(held.take(fourth)))
+    taking.cancel()
+
+
+async def begins(taking: asyncio.Task[bool]) -> bool:
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return taking.done()
