@@ -18,7 +18,8 @@ class Holding:
     taken, and then begun one at a time: what kills its worker alone is counted alone. Each suspect that ends well
     makes room for one more at once, or sixty long calls of one dead worker would outlast their deadlines in a queue;
     a worker that dies of one begins anew with one, and by then the older ones, which were in front of it, are done.
-    `suspect_from` is the number of times that an entry has been handed out, this time included, from which on that is so.
+    `suspect_from` is the number of times that an entry has been handed out, this time included, from which on that
+    is so.
     """
 
     def __init__(self, streams: Streams, heartbeat: Heartbeat, suspect_from: int = 3) -> None:

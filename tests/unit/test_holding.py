@@ -56,7 +56,8 @@ async def test_a_suspect_that_left_no_outcome_is_no_reason_for_confidence() -> N
     await held.ack(moved_on)
     held.forget(moved_on)
     assert await held.take(third)
-    assert not await begins(taking := asyncio.create_task(held.take(fourth)))
+    taking = asyncio.create_task(held.take(fourth))
+    assert not await begins(taking)
     taking.cancel()
 
 
