@@ -218,6 +218,9 @@ class Ledger(Protocol):
     async def carries(self, delivery: Delivery, /) -> bool:
         """Does the work wait for this entry, as far as is known? If not, the entry is of no use to anybody."""
 
+    async def deliveries(self, delivery: Delivery, /) -> int:
+        """How often this attempt was begun so far; 0 if the work has moved on."""
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         """Put a paid call on record before it is made.
 

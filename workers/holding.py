@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from agent.ports import Begun, Delivery, Heartbeat, Pointer, Streams, Unreadable
 
 log = structlog.get_logger(__name__)
+
+
+async def _as_hinted(delivery: Delivery) -> int:
+    return delivery.times - 1
 
 
 class Holding:
@@ -18,11 +23,19 @@ class Holding:
     taken, and then begun one at a time: what kills its worker alone is counted alone. Each suspect that ends well
     makes room for one more at once, or sixty long calls of one dead worker would outlast their deadlines in a queue;
     a worker that dies of one begins anew with one, and by then the older ones, which were in front of it, are done.
-    `suspect_from` is the number of times that an entry has been handed out, this time included, from which on that
-    is so.
+    `suspect_from` is the number of times that work has been handed out, this time included, from which on that is so.
+    The transport only hints at it: it also counts what nobody could begin because the ledger was away. So `begun`
+    is asked how often the work was begun before.
     """
 
-    def __init__(self, streams: Streams, heartbeat: Heartbeat, suspect_from: int = 3) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        heartbeat: Heartbeat,
+        suspect_from: int = 3,
+        begun: Callable[[Delivery], Awaitable[int]] = _as_hinted,
+    ) -> None:
+        self._begun = begun
         self._streams = streams
         self._heartbeat = heartbeat
         self._suspect_from = suspect_from
@@ -40,7 +53,7 @@ class Holding:
         if not await self._streams.take(delivery):
             return False
         self._heartbeat.hold(delivery)
-        if delivery.times >= self._suspect_from:
+        if delivery.times >= self._suspect_from and await self._begun(delivery) + 1 >= self._suspect_from:
             log.warning("suspect_waits_for_its_turn", times=delivery.times)
             await self._room.acquire()
             self._suspects.add(delivery)

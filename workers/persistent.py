@@ -40,6 +40,9 @@ class Persistent:
     async def carries(self, delivery: Delivery, /) -> bool:
         return await self._ledger.carries(delivery)
 
+    async def deliveries(self, delivery: Delivery, /) -> int:
+        return await self._ledger.deliveries(delivery)
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         await self._ledger.intend(begun, call)
 

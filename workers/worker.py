@@ -48,7 +48,7 @@ class Worker:
         self._drain_s = drain_s
         self._heartbeat = heartbeat
         self._closing = Closing(decider)
-        self._held = Holding(streams, heartbeat, suspect_from=min(decider.max_deliveries, 3))
+        self._held = Holding(streams, heartbeat, min(decider.max_deliveries, 3), ledger.deliveries)
         self.grace = Grace(lease_s)
         deliver = partial(handle, decide=self._decide, ledger=ledger, streams=self._held)
         self._consumers = [

@@ -109,6 +109,12 @@ class MemoryLedger:
         work = self._standing(delivery.pointer)
         return work is not None and _carries(work, delivery)
 
+    async def deliveries(self, delivery: Delivery, /) -> int:
+        """As `Ledger.deliveries`."""
+        await self._turn()
+        work = self._standing(delivery.pointer)
+        return 0 if work is None else work.deliveries
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         """As `Ledger.intend`."""
         await self._turn()

@@ -116,6 +116,17 @@ async def test_the_ledger_tells_the_entry_that_carries_the_work_from_others(stor
     assert not await store.ledger.carries(Delivery(replace(pointer, run="resp_none"), "2-0", "w2"))
 
 
+async def test_the_ledger_tells_how_often_an_attempt_was_begun(store: Store) -> None:
+    await store.ledger.open(new_run())
+    delivery = Delivery(new_run().pointer, "1-0", "w1")
+    told = [await store.ledger.deliveries(delivery)]
+    for _ in range(2):
+        assert await store.ledger.begin(delivery)
+        told.append(await store.ledger.deliveries(delivery))
+    assert told == [0, 1, 2]
+    assert await store.ledger.deliveries(replace(delivery, pointer=replace(delivery.pointer, attempt=2))) == 0
+
+
 async def test_several_deliveries_are_handed_back_at_once(store: Store) -> None:
     attempts = [await begun(store, await opened(store, new_run(f"resp_{n}"))) for n in range(3)]
     assert await store.ledger.commit(attempts[1], finish(1))

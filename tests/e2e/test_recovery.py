@@ -15,6 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from structlog.testing import capture_logs
 
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.epochs import PostgresEpochs
@@ -27,7 +28,7 @@ from agent.outcome import Postpone
 from agent.ports import Begun, Delivery, Pointer
 from tests.chaos.servers import Valkey
 from tests.contract.toys import advance, model_call, new_run
-from tests.e2e.house import House, Open, until
+from tests.e2e.house import QUESTION, RIGHT, House, Open, until
 from workers.recover import Recovery
 
 LEASE_S = 3_600.0
@@ -297,6 +298,20 @@ async def test_names_of_workers_that_are_long_gone_are_taken_out_but_never_one_t
         monkeypatch.setattr("agent.adapters.streams.redis.NAMES_KEPT_MS", 0)
         await reader("new").join()
         assert await names() == {"holder": 1}
+
+
+async def test_work_that_was_handed_out_often_and_never_begun_is_not_taken_for_what_kills_workers(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as http:
+        waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
+        await until(it.published)
+        (delivery,) = await RedisStreams(it.redis, it.keys, "without a ledger").reader("retrieve").new(1)
+        ours, entries = (it.keys.work("retrieve"), "retrieve", "without a ledger"), (delivery.entry,)
+        await it.redis.xclaim(*ours, 0, entries, idle=60_000, retrycount=9)
+        with capture_logs() as lines:
+            async with it.worker():
+                assert (await waiting).json()["status"] == "completed"
+        told = {line["event"] for line in lines}
+        assert "taken_over" in told and "suspect_waits_for_its_turn" not in told
 
 
 async def blocked(it: House) -> bool:

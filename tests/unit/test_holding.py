@@ -61,6 +61,16 @@ async def test_a_suspect_that_left_no_outcome_is_no_reason_for_confidence() -> N
     taking.cancel()
 
 
+async def test_what_was_handed_out_often_and_seldom_begun_is_no_suspect() -> None:
+    async def begun(it: Delivery) -> int:
+        return {"resp_1": 1, "resp_2": 1, "resp_3": 2, "resp_4": 2}[it.pointer.run]
+
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), 3, begun)
+    taking = [asyncio.create_task(held.take(delivery(number, times=9))) for number in (1, 2, 3, 4)]
+    assert [await begins(task) for task in taking] == [True, True, True, False]
+    taking[3].cancel()
+
+
 async def begins(taking: asyncio.Task[bool]) -> bool:
     for _ in range(20):
         await asyncio.sleep(0)

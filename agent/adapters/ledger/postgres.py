@@ -54,6 +54,10 @@ class PostgresLedger:
         row = await self._one("carries", *delivery.pointer.key, delivery.pointer.attempt, delivery.entry)
         return bool(row["carries"])
 
+    async def deliveries(self, delivery: Delivery, /) -> int:
+        row = await self._one("deliveries", *delivery.pointer.key, delivery.pointer.attempt)
+        return int(row["deliveries"])
+
     async def intend(self, begun: Begun, call: Call, /) -> None:
         if not await self._writes.submit(Record(begun, (call,), intent=True), len(call.effect.canonical())):
             raise Gone(f"{begun.pointer.run} has ended, went on, or has no time left")
