@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from api.calls import Call, Calls, Slow, Whole
 from api.door import Door
 from api.endings import Endings, Look, Quest, closing, late, shown
 from api.errors import CLIENT_GONE
-from api.patience import leave
+from api.patience import beside
 from api.projection import project
 from api.waiting import News, Vigil
 
@@ -97,7 +96,7 @@ class Foreground:
             reply = self._at_once(call, vigil, form, news)
         except BaseException:
             call.sent(whole=False)
-            leave([asyncio.ensure_future(vigil.close())])
+            beside(vigil.close())
             raise
         await vigil.close()
         return reply

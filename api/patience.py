@@ -45,6 +45,17 @@ def leave(tasks: Iterable[asyncio.Future[Any]]) -> None:
         task.cancel()
 
 
+def beside(work: Coroutine[Any, Any, None]) -> None:
+    """Have work done to its end without waiting for it; whatever becomes of it is nobody's concern."""
+    task = asyncio.ensure_future(work)
+    _BESIDE.add(task)  # the loop itself holds tasks only weakly
+    task.add_done_callback(_BESIDE.discard)
+    task.add_done_callback(_forget)
+
+
+_BESIDE: set[asyncio.Future[None]] = set()
+
+
 def _forget(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()

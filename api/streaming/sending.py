@@ -20,7 +20,7 @@ from api.calls import Calls, Slow
 from api.door import Door
 from api.endings import Endings, Quest, closing
 from api.errors import CLIENT_GONE
-from api.patience import leave
+from api.patience import beside
 from api.streaming.frames import MEDIA_TYPE, PING
 from api.streaming.progress import ASKED_BY
 from api.streaming.source import Batch, Source
@@ -92,7 +92,7 @@ class Streaming:
                 raise closing(quest.run)
         except BaseException:
             listener.sent(whole=False)
-            leave([asyncio.ensure_future(_close(stream))])
+            beside(_close(stream))
             raise
         listener.hung_up()
         await _close(stream)
