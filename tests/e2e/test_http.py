@@ -432,6 +432,7 @@ async def test_every_reply_has_a_request_id_and_safe_headers(path: str) -> None:
         again = await client.get(path)
     assert reply.headers["x-request-id"].startswith("req_")
     assert reply.headers["x-request-id"] != again.headers["x-request-id"]
+    assert len(bytes.fromhex(reply.headers["x-trace-id"])) == 16
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "no-store"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
