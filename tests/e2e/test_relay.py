@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pytest
 
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.redis import RedisStreams
+from agent.ports import FeedRow
 from tests.e2e.house import QUESTION, RIGHT, WRONG, House, Open, until
 
 
@@ -105,3 +107,39 @@ async def test_the_feed_lets_go_of_what_is_old_by_the_ledgers_clock_whatever_the
 
 
 DAY_S = 86_400
+
+
+async def test_of_two_transactions_the_one_that_began_first_and_committed_last_is_not_passed_over(house: Open) -> None:
+    async with house() as it:
+        sweeps, told = PostgresSweeps(PostgresLedger(it.pool)), list[str]()
+
+        async def write(rows: Sequence[FeedRow]) -> None:
+            told.extend(row.envelope.key.run for row in rows)
+
+        async def feed() -> list[str]:
+            while await sweeps.copy_feed(write):
+                pass
+            return told
+
+        await it.pool.execute(RUNS)
+        async with it.pool.acquire() as slow:
+            late = slow.transaction()
+            await late.start()
+            await slow.execute(HAPPENED, "resp_early")
+            await it.pool.execute(HAPPENED, "resp_late")
+            assert await feed() == [], "what comes after an open transaction waits for it"
+            await late.commit()
+
+        async def whole() -> bool:
+            return len(await feed()) == 2
+
+        await until(whole)
+        assert told == ["resp_early", "resp_late"]
+
+
+RUNS = """
+insert into runs (id, project_id, agent, agent_version, prompts, request, deadline)
+select id, 'default', 'chat', '1', '{}', '{}', now() + interval '1 hour'
+from unnest(array['resp_early', 'resp_late']) as id
+"""
+HAPPENED = "insert into events (run_id, generation, seq, type, version, data) values ($1, 1, 1, 'any', 1, '{}')"
