@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-WHAT = ("responses", "dead_letters", "jobs", "instances", "audit")
+WHAT = ("responses", "dead_letters", "jobs", "instances", "audit", "webhook_deliveries")
 """In this order. Responses are only asked to be forgotten: their texts go as those of deleted ones do.
 
-Dead letters that wait for an operator, and jobs that are open, are kept whatever their age.
+Dead letters that wait for an operator, jobs that are open, and deliveries that are still to be made, are kept whatever
+their age.
 """
 
 Keep = Mapping[str, float]

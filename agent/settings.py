@@ -145,6 +145,13 @@ class Settings(BaseSettings):
     """Where workers keep their local search indexes; below `data_dir` when absent."""
     feed_retention_s: int = Field(7 * 86_400, gt=0)
 
+    webhooks_allow_private: bool = False
+    """Endpoints may be in this machine's own network, and be reached without TLS: for receivers of one's own."""
+    webhooks_timeout_s: float = Field(15.0, gt=0, le=120)
+    """How long an endpoint may take to answer."""
+    webhooks_slots: int = Field(32, ge=1, le=1_000)
+    """Deliveries that a relay sends at once."""
+
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(0, ge=0, le=65535)
     """Where a worker tells its figures; 0 for nowhere. An API tells them at its own `/metrics`."""

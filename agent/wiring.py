@@ -28,6 +28,7 @@ from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.looking import LedgerLook
 from agent.adapters.ledger.metering import PostgresMeter
 from agent.adapters.ledger.migrate import require_current
+from agent.adapters.ledger.outgoing import PostgresOutgoing
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
@@ -54,6 +55,7 @@ from agent.settings import OFFLINE, NameSettings, Settings
 
 if TYPE_CHECKING:
     from agent.adapters.model.book import ModelBook
+    from agent.adapters.webhooks.sending import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +109,7 @@ class Connected:
     access: PostgresAccess
     meter: PostgresMeter
     counters: RedisCounters
+    outgoing: PostgresOutgoing
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -194,6 +197,17 @@ def model_book(settings: Settings) -> ModelBook:
     return ModelBook(settings.endpoints(), OfflineModel())
 
 
+def sender(settings: Settings) -> Sender:
+    """What sends to endpoints. Only those that relay need its HTTP client."""
+    from agent.adapters.webhooks.sending import Sender
+
+    return Sender(
+        allow_private=settings.webhooks_allow_private,
+        timeout_s=settings.webhooks_timeout_s,
+        slots=settings.webhooks_slots,
+    )
+
+
 def searcher(settings: Settings, library: Library) -> Searcher:
     """This process' own search index."""
     return Searcher(library, settings.index_dir or settings.data_dir / "index")
@@ -239,6 +253,7 @@ async def connected(
                 PostgresAccess(pool),
                 PostgresMeter(pool),
                 RedisCounters(client, keys),
+                PostgresOutgoing(pool),
             )
             await ledger.drain()
     finally:

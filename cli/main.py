@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retention": ("retention", "retention"),
     "projects": ("projects", "app"),
     "keys": ("keys", "app"),
+    "webhooks": ("webhooks", "app"),
     "agents": ("agents", "app"),
     "models": ("models", "app"),
     "fake-model": ("fake_model", "fake_model"),

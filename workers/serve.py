@@ -15,16 +15,20 @@ from agent.pauses import PauseWatch
 from agent.recalling import Recollection
 from agent.settings import Settings
 from agent.telemetry import serving
-from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher
+from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher, sender
+from workers.courier import Courier
 from workers.decide import Decider
 from workers.perform import Perform
 from workers.persistent import Persistent
 from workers.recover import Recovery
 from workers.relay import Relay
 from workers.spill import Spill
-from workers.worker import Worker
+from workers.worker import Chore, Worker
 
 log = structlog.get_logger(__name__)
+
+LEASE_SLACK_S = 10.0
+"""What a delivery may take beyond its time-out until its end is on record."""
 
 
 async def serve(
@@ -76,7 +80,7 @@ def build(
 ) -> Worker:
     """A worker over engines that are open already."""
     ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
-    relay = build_relay(settings, company, engines)
+    besides: Sequence[Chore] = (build_relay(settings, company, engines).run, partial(carry, settings, engines))
     decider = Decider(
         company.agents, perform, ledger, company.book, engines.ledger, max_deliveries=settings.max_deliveries
     )
@@ -92,7 +96,7 @@ def build(
         chores=[
             partial(decider.watch.run, ledger),
             partial(ledger.keep_adopting, engines.streams),
-            *([relay.run] if relaying else []),
+            *(besides if relaying else ()),
         ],
         paused=paused,
     )
@@ -111,8 +115,26 @@ async def serve_relay(
     async with connected(settings, database_url, redis_url, "relay") as engines:
         log.info("relay_started", relay=engines.instance)
         ready()
-        await build_relay(settings, company, engines).run(stop)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(build_relay(settings, company, engines).run(stop))
+            tasks.create_task(carry(settings, engines, stop))
         log.info("relay_stopped", relay=engines.instance)
+
+
+async def carry(settings: Settings, engines: Connected, stop: asyncio.Event) -> None:
+    """Tell endpoints of endings until `stop`."""
+    out = sender(settings)
+    courier = Courier(
+        engines.outgoing,
+        out.send,
+        slots=settings.webhooks_slots,
+        every_s=settings.sweep_s,
+        lease_s=2 * settings.webhooks_timeout_s + LEASE_SLACK_S,
+    )
+    try:
+        await courier.run(stop)
+    finally:
+        await out.close()
 
 
 def build_relay(settings: Settings, company: Cast, engines: Connected) -> Relay:

@@ -49,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     engines.clocks,
     engines.disk,
     doors.unlocked,
+    doors.webhooks,
 )
 
 

@@ -33,6 +33,7 @@ class Limits:
     gone_s: float = 10.0
     """A process says every second that it lives."""
     recent_s: float = 3_600.0
+    webhook_s: float = 3_600.0
     disk_low_bytes: int = 500_000_000
     disk_out_bytes: int = 100_000_000
     memory_share: float = 0.8
@@ -90,6 +91,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingWebhook:
+    """An endpoint that has failed for long, or that said that it is gone."""
+
+    id: str
+    project: str
+    failing_s: float | None
+    disabled: bool
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bond:
     """What the ledger knows of Redis."""
 
@@ -138,6 +150,7 @@ class LedgerFacts:
     instances: Sequence[Instance] = ()
     jobs: Sequence[Job] = ()
     bond: Bond | None = None
+    webhooks: Sequence[FailingWebhook] = ()
     locked: bool = True
     """Whether there ever was an API key."""
 

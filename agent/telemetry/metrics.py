@@ -30,6 +30,8 @@ TAKE_OVERS = Counter("cuelight_take_overs", "Entries taken over from workers tha
 DEAD_LETTERS = Counter("cuelight_dead_letters", "Work that was set aside, by error class.", ["route", "kind"])
 RUNS = Counter("cuelight_runs", "Runs that ended, by agent and status.", ["agent", "status"])
 PUBLISHED_AGAIN = Counter("cuelight_published_by_relay", "Work rows that the relay had to publish.")
+WEBHOOKS = Counter("cuelight_webhook_attempts", "Attempts at telling endpoints, by what came of them.", ["outcome"])
+"""`outcome`: delivered, or a word for what went wrong."""
 REDIS_LOSSES = Counter("cuelight_redis_losses", "Times that Redis was found to have lost something.", ["kind"])
 
 CALLS = Counter("cuelight_model_calls", "Model calls by what came of them.", ["model", "endpoint", "status"])

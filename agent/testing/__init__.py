@@ -16,6 +16,7 @@ from agent.testing.privacy import MemoryPrivacy
 from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
+from agent.testing.webhooks import MemoryWebhooks
 
 __all__ = [
     "AttemptRow",
@@ -39,6 +40,7 @@ __all__ = [
     "MemoryPresence",
     "MemoryPrivacy",
     "MemoryStreams",
+    "MemoryWebhooks",
     "RunRow",
     "Script",
     "Story",

@@ -6,7 +6,7 @@ Its rows are open to tests: `runs`, `events`, `work`, `attempts`, `calls`, `dead
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -59,6 +59,8 @@ class MemoryLedger:
         self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
         self.projects = {DEFAULT_PROJECT: Project(DEFAULT_PROJECT, "Default", link_secret=hashed(DEFAULT_PROJECT))}
+        self.on_end: list[Callable[[str], None]] = []
+        """Told of each run that ends, within the write that ends it."""
         self._numbers = count(1)
 
     async def open(self, new: NewRun, /) -> str:
@@ -357,6 +359,8 @@ class MemoryLedger:
         row.usage, row.cost_usd, row.calls = bills.usage(calls), bills.cost_usd(calls), bills.model_calls(calls)
         row.attempts = sum(attempt.key.run == run for attempt in self.attempts.values())
         del self.work[run]
+        for tell in self.on_end:
+            tell(run)
 
 
 def _carries(work: WorkRow, delivery: Delivery) -> bool:

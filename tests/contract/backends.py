@@ -39,8 +39,10 @@ from agent.testing import (
     MemoryPresence,
     MemoryPrivacy,
     MemoryStreams,
+    MemoryWebhooks,
     WorkRow,
 )
+from agent.webhooks import Outgoing, Webhooks
 
 
 class LedgerUnderTest(Ledger, Protocol):
@@ -89,6 +91,10 @@ class Store(Protocol):
     def privacy(self) -> Privacy: ...
     @property
     def conversations(self) -> Conversations: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def outgoing(self) -> Outgoing: ...
     async def feed(self) -> None:
         """What a relay does: let the feed tell all that has happened."""
 
@@ -160,6 +166,7 @@ class MemoryStore:
         self.cancels = MemoryCancels(self.ledger)
         self.privacy = MemoryPrivacy(self.ledger)
         self.conversations = MemoryConversations(self.ledger)
+        self.webhooks = self.outgoing = MemoryWebhooks(self.ledger)
 
     async def feed(self) -> None:
         """The twin has none."""

@@ -19,11 +19,13 @@ from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.metering import PostgresMeter
 from agent.adapters.ledger.migrate import migrate
+from agent.adapters.ledger.outgoing import PostgresOutgoing
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.sweeps import PostgresSweeps
+from agent.adapters.ledger.webhooks import PostgresWebhooks
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.keys import Keys
@@ -42,6 +44,9 @@ AGEING = (
     "update runs set created_at = created_at - make_interval(secs => $1)",
     "update calls set asked_at = asked_at - make_interval(secs => $1), ended_at = ended_at - make_interval(secs => $1)",
     "update runs set ended_at = ended_at - make_interval(secs => $1)",
+    "update webhook_secrets set expires_at = expires_at - make_interval(secs => $1)",
+    "update webhook_deliveries set due_at = due_at - make_interval(secs => $1), "
+    "give_up_at = give_up_at - make_interval(secs => $1)",
 )
 UNTOLD = """select exists (
     select from events e, feed_cursor f
@@ -76,6 +81,8 @@ class RealStore:
         self.privacy = PostgresPrivacy(pool)
         self.conversations = PostgresConversations(pool)
         self.presence = PostgresPresence(pool)
+        self.webhooks = PostgresWebhooks(pool)
+        self.outgoing = PostgresOutgoing(pool)
 
     async def feed(self) -> None:
         async def drop(rows: Sequence[FeedRow]) -> None: ...

@@ -204,7 +204,27 @@ async def careless(desk: Desk) -> None:
     await desk.pool.execute(f'alter database "{name}" set synchronous_commit = off')
 
 
+async def failing_webhook(desk: Desk) -> None:
+    await desk.pool.execute(
+        "insert into webhooks (id, project_id, url, secret, failing_since) "
+        "values ('wh_1', 'default', 'https://example.com', 'whsec_', now() - interval '130 minutes')"
+    )
+
+
+async def gone_webhook(desk: Desk) -> None:
+    await failing_webhook(desk)
+    await desk.pool.execute("update webhooks set disabled_at = now()")
+
+
 PLANTS: list[tuple[Plant, str, Level, str, str]] = [
+    (
+        failing_webhook,
+        "webhook-failing",
+        Level.WARNING,
+        "wh_1 of project default has failed for 2 hours",
+        "webhooks retry",
+    ),
+    (gone_webhook, "webhook-gone", Level.WARNING, "said that it is gone", "webhooks retry"),
     (orphaned, "orphaned-run", Level.FAULT, "1 open run", "docs/operations.md"),
     (stray, "stray-work", Level.FAULT, "1 work row", "cuelight show"),
     (misplaced, "misplaced-work", Level.FAULT, "1 work row", "cuelight show"),

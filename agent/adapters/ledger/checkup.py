@@ -11,7 +11,18 @@ from agent.adapters.ledger.connect import Connection, Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.migrate import known
 from agent.adapters.ledger.queries import sql
-from agent.doctor.facts import Bond, Handed, Instance, Job, LedgerFacts, Letters, Limits, Sample, ahead_s
+from agent.doctor.facts import (
+    Bond,
+    FailingWebhook,
+    Handed,
+    Instance,
+    Job,
+    LedgerFacts,
+    Letters,
+    Limits,
+    Sample,
+    ahead_s,
+)
 from agent.epoch import Known
 from agent.inspection import Backlog
 from agent.pauses import Pause
@@ -90,6 +101,7 @@ async def _rows(connection: Connection, limits: Limits) -> dict[str, Any]:
         "pauses": [Pause(**row) for row in await fetch("pauses")],
         "instances": [Instance(**row) for row in await fetch("doctor_instances")],
         "jobs": [Job(**row) for row in await fetch("doctor_jobs")],
+        "webhooks": [FailingWebhook(**row) for row in await fetch("doctor_webhooks", limits.webhook_s)],
         "bond": _bond(bond),
         "locked": (await fetch("access_locked"))[0]["locked"],
     }

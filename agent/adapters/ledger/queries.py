@@ -26,7 +26,7 @@ def settling(*, calls: bool, ends: bool) -> str:
     """
     text = sql("settle")
     if ends:
-        text = _at_the_end(text, "forget_calls", "end_runs")
+        text = _at_the_end(text, "forget_calls", "end_runs", "tell_webhooks")
     return _at_the_start(text, "record_calls") if calls else text
 
 
@@ -34,7 +34,8 @@ def settling(*, calls: bool, ends: bool) -> str:
 def ending() -> str:
     """`end_runs` by itself, for runs that were settled in the same transaction; its parameters are the same."""
     held = "with held as (select unnest($1::text[]) as run_id, null::text as next_route)"
-    return f"{held}, forget_calls as (\n{sql('forget_calls')})\n{sql('end_runs')}"
+    parts = ", ".join(f"{name} as (\n{sql(name)})" for name in ("forget_calls", "end_runs"))
+    return f"{held}, {parts}\n{sql('tell_webhooks')}"
 
 
 def _at_the_end(text: str, *parts: str) -> str:

@@ -20,3 +20,4 @@ from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) as t (id,
         from calls c where c.run_id = t.id
      ) u
 where r.id = t.id and r.ended_at is null and r.id in (select run_id from held where next_route is null)
+returning r.id, r.project_id, r.generation, r.status, r.store, r.purge_asked_at is not null as forgotten

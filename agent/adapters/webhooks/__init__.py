@@ -1,0 +1,1 @@
+"""The way out to endpoints that strangers have named."""
