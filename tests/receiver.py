@@ -21,6 +21,7 @@ def reply(status: int, *headers: str, body: bytes = b"") -> bytes:
 class Came:
     """One request, as it came."""
 
+    target: str
     headers: dict[str, str]
     body: bytes
 
@@ -56,7 +57,7 @@ class Receiver:
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
                 signature = next((line.split(": ", 1)[1] for line in head if line.startswith("webhook-signature")), "")
                 content = await reader.readexactly(int(headers["content-length"]))
-                self.came.append(Came({**headers, "webhook-signature": signature}, content))
+                self.came.append(Came(head[0].split()[1], {**headers, "webhook-signature": signature}, content))
                 async with self.heard:
                     self.heard.notify_all()
                 answer = self.replies.pop(0) if self.replies else OK

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 EACH = 8
 """So many at once to one endpoint: a slow one must not take every slot."""
 RECORD_TRIES = 3
+STOP_S = 1.0
+"""What is under way at a stop gets so long: what the process works on besides is not to wait for a slow endpoint."""
 
 Send = Callable[[Parcel], Awaitable[Receipt]]
 
@@ -45,7 +47,7 @@ class Courier:
         self._under_way: dict[asyncio.Task[None], Parcel] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until told to stop; what is under way then is let end, which takes no longer than its time-out."""
+        """Send until told to stop. What takes longer then is broken off, and sent again when its lease is over."""
         while not stop.is_set():
             try:
                 taken = await self.take()
@@ -57,7 +59,7 @@ class Courier:
                 log.exception("sweep_broke", sweep="webhooks")
             if not taken:
                 await _pause(stop, self._every_s)
-        await self.settle()
+        await self._leave()
 
     async def take(self) -> int:
         """Take what is due and begin to send it; how many that were. Raises `Transient`."""
@@ -74,6 +76,14 @@ class Courier:
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _leave(self) -> None:
+        left = list(self._under_way)
+        if left:
+            _, slow = await asyncio.wait(left, timeout=STOP_S)
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
 
     def _busy(self) -> list[str]:
         """Endpoints that have enough under way; where the last attempt failed, one is enough."""

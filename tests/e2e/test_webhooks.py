@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import signal
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import structlog
 from openai import OpenAI
 
+from agent.adapters.embedded import Engines
 from agent.adapters.ledger.webhooks import PostgresWebhooks
 from agent.adapters.webhooks.sending import MOST_REPLY_BYTES, Sender
 from agent.errors import Transient
@@ -307,6 +311,53 @@ async def test_a_ledger_that_is_away_for_a_moment_does_not_make_an_event_come_tw
         assert await again.take() == 1
         await again.settle()
         assert flaky.refused == 1 and await it.look() == [("delivered", 1, 204, "")]
+
+
+async def test_a_process_that_stops_does_not_wait_for_a_slow_endpoint(
+    real_store: RealStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.courier.STOP_S", 0.0)
+    async with receiving() as receiver, office(real_store, receiver.url) as it:
+        await it.ended()
+        stop, sending = asyncio.Event(), asyncio.Event()
+
+        async def never(parcel: Parcel) -> Receipt:
+            sending.set()
+            raise AssertionError(await asyncio.get_running_loop().create_future())
+
+        running = asyncio.create_task(courier(real_store, never).run(stop))
+        await sending.wait()
+        stop.set()
+        await running
+        await real_store.advance(LEASE_S + 1)
+        assert await it.round() == 1
+        assert await it.look() == [("delivered", 2, 204, "")]
+
+
+async def test_a_relay_that_is_killed_after_it_sent_has_it_sent_again_under_the_same_id(
+    real_store: RealStore, engines: Engines
+) -> None:
+    async with receiving() as receiver, office(real_store, receiver.url) as it:
+        await it.ended()
+        name = await real_store.pool.fetchval("select current_database()")
+        url = urlunsplit(urlsplit(engines.urls.database_url)._replace(path=f"/{name}"))
+        command = [sys.executable, "-m", "tests.crash.crashing_courier", url, str(LEASE_S)]
+        process = await asyncio.create_subprocess_exec(*command)
+        assert await process.wait() == -signal.SIGKILL
+        assert len(receiver.came) == 1 and await it.round() == 0
+        await real_store.advance(LEASE_S + 1)
+        assert await it.round() == 1
+        assert [came.headers["webhook-id"] for came in receiver.came] == ["evt_1_1", "evt_1_1"]
+        assert await it.look() == [("delivered", 2, 204, "")]
+
+
+async def test_a_url_without_a_path_and_one_with_a_query_are_sent_to_as_they_stand() -> None:
+    async with receiving() as receiver:
+        sender, base = Sender(allow_private=True, timeout_s=20, slots=1), receiver.url.removesuffix("/hook")
+        for url in (base, f"{base}?key=1", f"{base}/a%20b?key=%2F"):
+            assert (await sender.send(parcel(url))).status == 204
+        await sender.close()
+    assert [came.target for came in receiver.came] == ["/", "/?key=1", "/a%20b?key=%2F"]
 
 
 class Flaky:

@@ -18,7 +18,8 @@ from agent.webhooks import Parcel, Receipt, body, complaint, signed
 
 MOST_REPLY_BYTES = 65_536
 """A reply is read so far, only that the connection can be used again; nothing of it is kept."""
-IDLE_S = 20.0
+IDLE_S = 4.0
+"""Many servers hang up after 5 seconds of silence; a connection that ends just then would be a failure for nothing."""
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
