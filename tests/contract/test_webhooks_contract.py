@@ -301,3 +301,12 @@ async def test_an_endpoint_that_is_deleted_while_a_run_ends_does_not_hold_it_up(
         await other.execute("delete from webhooks")
         assert await real_store.ledger.commit(await begun(real_store, pointer), finish())
     assert await claim(real_store) == []
+
+
+async def test_what_another_relay_is_taking_at_this_moment_is_passed_over(real_store: RealStore) -> None:
+    await real_store.webhooks.create(endpoint(), "ann")
+    await ended(real_store, "resp_1")
+    await ended(real_store, "resp_2")
+    async with real_store.pool.acquire() as other, other.transaction():
+        await other.execute("select from webhook_deliveries where event_id = 'evt_1_1' for update")
+        assert [it.event for it in await claim(real_store)] == ["evt_2_1"]
