@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 
-.PHONY: install up test check chaos lint types layers clean
+.PHONY: install up test check chaos compat lint types layers clean
 
 install: .venv/.installed
 
@@ -24,6 +24,17 @@ OUT ?= chaos-report
 chaos: install
 	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --rate $(RATE) --out $(OUT)
 
+# Other people's libraries against the service, in an environment of their own. See tests/compat/.
+compat: .venv-compat/.installed
+	.venv-compat/bin/pytest -o filterwarnings=default -o asyncio_default_test_loop_scope=session \
+		-o asyncio_default_fixture_loop_scope=session tests/compat
+
+.venv-compat/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-compat
+	.venv-compat/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[dev,compat]'
+	touch $@
+
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -31,4 +42,4 @@ check: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv .cuelight
+	rm -rf .venv .venv-compat .cuelight

@@ -9,6 +9,8 @@ from api.body import join
 from api.errors import invalid, unsupported
 from api.parts import other_kind, read_object, refuse_more
 
+_CARRIED = ("parsed", "provider_specific_fields")
+"""What libraries (OpenAI's, litellm) put beside an answer and send back with it; it is none of the conversation."""
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _OTHER_PARTS = {"input_audio"}
 
@@ -55,8 +57,8 @@ def _result(message: dict[str, Any], path: str) -> Item:
 
 
 def _spoken(message: dict[str, Any], path: str) -> Iterator[Item]:
-    """What the assistant said, and then what it called. `parsed` is what OpenAI's client puts beside the text."""
-    _refuse(message, {"role", "content", "refusal", "tool_calls", "annotations", "parsed"}, path)
+    """What the assistant said, and then what it called."""
+    _refuse(message, {"role", "content", "refusal", "tool_calls", "annotations", *_CARRIED}, path)
     calls = message.get("tool_calls", [])
     if not isinstance(calls, list):
         raise invalid(join(path, "tool_calls"), "must be an array")

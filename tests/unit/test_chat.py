@@ -84,8 +84,11 @@ def test_an_answer_can_be_sent_back_as_openais_client_holds_it() -> None:
     }
     assert admitted(messages=[USER, held, USER]).messages[1].content == "Well."
     parsed = {**CALL, "index": 0, "function": {"name": "time", "arguments": "{}", "parsed_arguments": {"n": 1}}}
-    turns = admitted(messages=[USER, {**CALLING, "tool_calls": [parsed]}, BROUGHT | {"name": "time"}]).messages
-    assert [turn.role for turn in turns] == ["user", "assistant", "tool"]
+    empty: list[Any] = [None, "", []]
+    for content in empty:
+        called = {**CALLING, "content": content, "tool_calls": [parsed], "provider_specific_fields": {"a": 1}}
+        turns = admitted(messages=[USER, called, BROUGHT | {"name": "time"}]).messages
+        assert [turn.role for turn in turns] == ["user", "assistant", "tool"]
 
 
 def test_fields_keep_their_meaning_under_other_names() -> None:
