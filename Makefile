@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 
-.PHONY: install up test check chaos compat lint types layers clean
+.PHONY: install up test check chaos compat fuzz lint types layers clean
 
 install: .venv/.installed
 
@@ -35,6 +35,17 @@ compat: .venv-compat/.installed
 		--editable '.[dev,compat]'
 	touch $@
 
+# Requests that nobody would send on purpose, drawn from a seed, against a real door. See tests/fuzz/.
+BODIES ?= 10000
+EXAMPLES ?= 60
+fuzz: install .venv-fuzz/.installed
+	$(BIN)/python -m tests.fuzz --seed $(SEED) --bodies $(BODIES) --examples $(EXAMPLES)
+
+.venv-fuzz/.installed: tests/fuzz/requirements.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --requirement tests/fuzz/requirements.txt
+	touch $@
+
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,4 +53,4 @@ check: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv .venv-compat .cuelight
+	rm -rf .venv .venv-compat .venv-fuzz .schemathesis .cuelight

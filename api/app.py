@@ -27,6 +27,7 @@ from api.keyring import Keyring
 from api.metrics import Metrics
 from api.middleware import EveryReply
 from api.models import Models
+from api.openapi import document
 from api.opening import Opening
 from api.passages import Passages
 from api.patience import PatientShelf
@@ -64,7 +65,8 @@ def create_app(door: Door) -> FastAPI:
         redirect_slashes=False,
         # The framework's own would export exceptions' messages, and those may quote a model or a document.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        # The generated pages load scripts from elsewhere and know nothing of bodies that are read by hand.
+        # The generated pages load scripts from elsewhere and know nothing of bodies that are read by hand. Ours is
+        # `api.openapi`.
         openapi_url=None,
     )
 
@@ -75,8 +77,7 @@ def _routes(door: Door, keyring: Keyring, responses: Responses, chat: ChatComple
         Route("/v1/responses", responses.create, methods=["POST"]),
         *elsewhere.routes(),
         Route("/v1/responses/input_tokens", InputTokens(door).count, methods=["POST"]),
-        Route("/v1/responses/{id}", responses.retrieve),
-        Route("/v1/responses/{id}", responses.delete, methods=["DELETE"]),
+        Route("/v1/responses/{id}", responses.one, methods=["GET", "DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
         Route("/v1/responses/{id}/input_items", InputItems(door).list),
         Route("/v1/chat/completions", chat.create, methods=["POST"]),
@@ -86,4 +87,5 @@ def _routes(door: Door, keyring: Keyring, responses: Responses, chat: ChatComple
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
         Route("/metrics", Metrics(door).page),
+        Route("/openapi.json", document.show),
     ]

@@ -13,6 +13,9 @@ from api.errors import ApiError, invalid
 MAX_DEPTH = 64
 """Levels of JSON; a JSON Schema, the deepest thing that the API knows, may have 48 of them."""
 
+DROPPED_BODIES = 8
+"""How much of a body that is too large is received all the same, in bodies of the largest size."""
+
 
 async def read_json(request: Request, max_bytes: int) -> Any:
     """The body as JSON values.
@@ -78,18 +81,35 @@ def _require_json(request: Request) -> None:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes:
-        raise _too_large(max_bytes)
+    if _announced(request) > max_bytes:
+        raise await _too_large(request, max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise _too_large(max_bytes)
+            raise await _too_large(request, max_bytes)
     return bytes(body)
 
 
-def _too_large(max_bytes: int) -> ApiError:
-    # The rest of the body stays unread, so the connection cannot be used again.
-    message = f"The body is larger than {max_bytes} bytes"
-    return ApiError(413, message, code="request_too_large", headers={"connection": "close"})
+def _announced(request: Request) -> int:
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isdecimal() else 0
+
+
+async def _too_large(request: Request, max_bytes: int) -> ApiError:
+    """413. A connection that is closed while its client still sends is reset, and the client may never read why; so a
+    body that is not much too large is received, and dropped, first."""
+    message, most = f"The body is larger than {max_bytes} bytes", max_bytes * DROPPED_BODIES
+    waits = request.headers.get("expect", "").lower() == "100-continue"
+    received = not waits and _announced(request) <= most and await _dropped(request, most)
+    headers = None if received else {"connection": "close"}
+    return ApiError(413, message, code="request_too_large", headers=headers)
+
+
+async def _dropped(request: Request, most: int) -> bool:
+    """Whether the rest of a body had come to its end before `most` bytes."""
+    async for chunk in request.stream():
+        most -= len(chunk)
+        if most < 0:
+            return False
+    return True

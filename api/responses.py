@@ -58,6 +58,10 @@ class Responses:
         new = await self._opening.pass_in(request, body, admitted)
         return await self._way(admitted.request).answer(new, request.receive, retry=is_retry(request))
 
+    async def one(self, request: Request) -> Response:
+        """GET and DELETE /v1/responses/{id}. Two routes of one path would each allow their own methods only."""
+        return await (self.delete(request) if request.method == "DELETE" else self.retrieve(request))
+
     async def retrieve(self, request: Request) -> Response:
         """GET /v1/responses/{id}: the stored response, as far as it has come, or its stream."""
         reading = read_query(request.query_params)

@@ -12,7 +12,7 @@ from api.errors import invalid, unknown
 from api.fields.schema import read_schema
 
 _VERBOSITY = ("low", "medium", "high")
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATH = "text.format"
 Kind: TypeAlias = Literal["text", "json_object", "json_schema"]
 
@@ -50,7 +50,7 @@ def _plain(kind: Kind) -> Callable[[Mapping[str, Any]], TextFormat]:
 def _schema_format(value: Mapping[str, Any]) -> TextFormat:
     form = _object(value, _PATH, {"type", "name", "description", "schema", "strict"})
     name, description, strict = form.get("name"), form.get("description"), form.get("strict")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise invalid(join(_PATH, "name"), "must be 1 to 64 letters, digits, `_` and `-`")
     if not isinstance(description, str | None):
         raise invalid(join(_PATH, "description"), "must be a string")

@@ -342,14 +342,52 @@ async def test_a_body_is_refused_while_it_is_read_once_it_is_too_large() -> None
     assert reply.status_code == 413
     assert error_of(reply)["code"] == "request_too_large"
     assert reply.headers["connection"] == "close"
-    assert pulled < 30
+    assert pulled < 200
 
 
-async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
+@pytest.mark.parametrize(
+    "headers", [{"content-length": "1000000"}, {"content-length": "30000", "expect": "100-continue"}]
+)
+async def test_a_body_that_announces_far_too_much_or_waits_for_a_word_is_refused_unread(
+    headers: dict[str, str],
+) -> None:
+    async def unread() -> AsyncIterator[bytes]:
+        raise AssertionError("nobody has to read this")
+        yield b""
+
+    headers |= {"content-type": "application/json"}
     async with Stage().client() as client:
-        reply = await client.post("/v1/responses", json={"input": "a" * 30_000})
+        reply = await client.post("/v1/responses", content=unread(), headers=headers)
     assert reply.status_code == 413
     assert error_of(reply)["type"] == "invalid_request_error"
+    assert reply.headers["connection"] == "close"
+
+
+async def test_a_body_that_is_a_little_too_large_is_received_so_that_its_client_reads_why_it_is_refused() -> None:
+    pulled = 0
+
+    async def much() -> AsyncIterator[bytes]:
+        nonlocal pulled
+        for _ in range(60):
+            pulled += 1
+            yield b" " * 1_000
+
+    headers = {"content-type": "application/json"}
+    async with Stage().client() as client:
+        refused = [
+            await client.post("/v1/responses", content=much(), headers=headers),
+            await client.post("/v1/responses", content=much(), headers={**headers, "content-length": "60000"}),
+        ]
+    assert [reply.status_code for reply in refused] == [413, 413]
+    assert pulled == 120
+    assert not any("connection" in reply.headers for reply in refused)
+
+
+async def test_what_is_allowed_on_a_response_is_told_whole() -> None:
+    async with Stage().client() as client:
+        reply = await client.put("/v1/responses/resp_1", json={})
+    assert reply.status_code == 405
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD", "DELETE"}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,12 @@ async def judged(requests: Iterable[Sent], http: httpx.AsyncClient, *, at_once: 
 
     async def send_some() -> None:
         for sent in rest:
-            verdict.look(sent, await http.post(sent.path, content=sent.body, headers=sent.headers))
+            try:
+                reply = await http.post(sent.path, content=sent.body, headers=sent.headers)
+            except httpx.TransportError as error:
+                verdict.wrong.append(f"{error!r} instead of a reply to {len(sent.body)} bytes for {sent.path}")
+            else:
+                verdict.look(sent, reply)
 
     async with anyio.create_task_group() as group:
         for _ in range(at_once):

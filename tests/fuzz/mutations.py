@@ -46,6 +46,10 @@ class Sent:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+_MOST_REPEATED = 5_000
+"""Bytes; a body that is repeated twice over would fill the memory."""
+
+
 def mutated(seed: int, count: int) -> Iterator[Sent]:
     """As many requests as `count`. The same seed gives the same."""
     draw = Random(seed)
@@ -108,7 +112,9 @@ def _wrap(body: Any, draw: Random) -> None:
 
 def _repeat(body: Any, draw: Random) -> None:
     inside, key = _somewhere(body, draw)
-    inside[key] = [deepcopy(inside[key])] * draw.choice((2, 40, 129, 501))
+    times = draw.choice((2, 40, 129, 501))
+    if len(orjson.dumps(inside[key])) < _MOST_REPEATED:
+        inside[key] = [inside[key]] * times
 
 
 def _nest(body: Any, draw: Random) -> None:
