@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -18,6 +19,7 @@ from workers.recover import Recovery
 log = structlog.get_logger(__name__)
 
 FEED_EVERY_S = 0.1
+RING_S = 1.0
 PURGED_AT_ONCE = 200
 """Runs whose texts are removed in one transaction."""
 
@@ -74,7 +76,9 @@ class Relay:
         for it in late:
             metrics.RUNS.labels(it.agent, "failed").inc()
             log.warning("run_overdue", run=it.pointer.run, trace=it.pointer.trace_id)
-        await asyncio.gather(*(self._streams.ended(it.pointer.run) for it in late))
+        with suppress(TimeoutError):  # a bell that is not heard costs its waiters a second, and the next sweep nothing
+            async with asyncio.timeout(RING_S):
+                await asyncio.gather(*(self._streams.ended(it.pointer.run) for it in late))
 
     async def purge(self) -> None:
         while count := await self._privacy.purge(self._purge_grace_s, PURGED_AT_ONCE):

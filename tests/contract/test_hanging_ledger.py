@@ -39,3 +39,23 @@ async def test_a_connection_that_hangs_is_thrown_away_and_the_next_one_answers(
             os.kill(pid, signal.SIGCONT)
         hot.terminate()
         pool.terminate()
+
+
+async def test_one_connection_that_hangs_is_reason_to_make_the_idle_ones_anew(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(database_url)
+    pool = await connecting.connect(database_url, most=2, patience_s=0.5)
+    async with pool.acquire() as one, pool.acquire() as other:
+        stopped = [await it.fetchval("select pg_backend_pid()") for it in (one, other)]
+    ledger = PostgresLedger(pool)
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Transient):
+            await ledger.view("resp_1", "default")
+        assert await ledger.view("resp_1", "default") is None, "the second connection was not asked"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        pool.terminate()

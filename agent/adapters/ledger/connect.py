@@ -73,8 +73,15 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield connection
         except TimeoutError:
-            connection.terminate()
+            await give_up(pool, connection)
             raise
+
+
+async def give_up(pool: Pool, connection: Connection) -> None:
+    """Throw a connection away whose server did not answer, and have those that lie idle in its pool made anew: they
+    went the same way, and each of them would have to be waited for in turn."""
+    connection.terminate()
+    await pool.expire_connections()
 
 
 async def fetch(pool: Pool, statement: str, *values: Any) -> list[Any]:

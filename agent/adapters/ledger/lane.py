@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from agent.adapters.ledger.connect import PATIENCE_S, Connection, Pool, between
+from agent.adapters.ledger.connect import PATIENCE_S, Connection, Pool, between, give_up
 
 KEEP_S = 0.5
 """An idle connection goes back to its pool, which knows how long it may lie idle and waits for it when it closes."""
@@ -30,7 +30,7 @@ class Lane:
             yield connection
         except BaseException as error:
             if isinstance(error, TimeoutError):
-                connection.terminate()  # its server does not answer, and would not answer the next one either
+                await give_up(self._pool, connection)
             await self._pool.release(connection)
             raise
         self._keep(connection)
