@@ -33,6 +33,7 @@ class Connections:
         self.lent: list[Connection] = []
         self.back: list[Connection] = []
         self.came_back = asyncio.Event()
+        self.expired = 0
 
     async def acquire(self, *, timeout: float) -> Connection:
         self.lent.append(Connection())
@@ -41,6 +42,9 @@ class Connections:
     async def release(self, connection: Connection) -> None:
         self.back.append(connection)
         self.came_back.set()
+
+    async def expire_connections(self) -> None:
+        self.expired += 1
 
 
 @pytest.fixture
