@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -19,11 +18,9 @@ import structlog
 
 from agent.settings import Settings
 from agent.wiring import archive_prompts, cast, connected, model_book, searcher
+from tests.forks import PROCESSES
 from workers.perform import Perform
 from workers.serve import build
-
-PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])  # the imports take longer than everything else that a worker does here
 
 
 @dataclass(slots=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,9 +24,8 @@ from agent.outcome import Outcome
 from agent.ports import Begun, Delivery, Pointer
 from tests.contract.real import migrated_template
 from tests.contract.toys import new_run
+from tests.e2e.typed import Typed, typed
 from tests.engines import fresh_database
-
-COMMAND = [sys.executable, "-m", "cli.main"]
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,11 @@ class Desk:
         """Type a command, and wait until it has ended; keywords are variables of its environment."""
         process = await self.start(*words, **more)
         out, err = await process.communicate()
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        return Done(await process.wait(), out.decode(), err.decode())
 
-    async def start(self, *words: str, **more: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, **more: str) -> Typed:
         """Type a command that goes on until it is told to stop."""
-        pipe, env = asyncio.subprocess.PIPE, {**self._environment(), **more}
-        return await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=pipe, stderr=pipe, env=env)
+        return await typed(words, {**self._environment(), **more})
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CUELIGHT_")}
@@ -124,6 +119,6 @@ async def desk_at(urls: EngineUrls, prefix: str, folder: Path) -> AsyncIterator[
             await pool.close()
 
 
-def interrupt(process: asyncio.subprocess.Process) -> None:
+def interrupt(process: Typed) -> None:
     """Ctrl-C."""
     process.send_signal(signal.SIGINT)

@@ -18,6 +18,7 @@ from agent.access import Project
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Problem
 from cli.ask import facts, print_answer
 from cli.plain import plain, text
+from tests.e2e.typed import done
 from tests.engines import temporary_directory
 
 COMMAND = [sys.executable, "-m", "cli.main"]
@@ -31,8 +32,7 @@ def environment() -> dict[str, str]:
 
 
 def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    env = {**environment(), **more}
-    return subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True, env=env)
+    return done(words, {**environment(), **more})
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,14 @@ def test_ask_shows_each_hop_and_prints_the_answer_with_its_source(asked: subproc
 
 
 def test_ask_without_a_service_says_what_to_start(tmp_path: Path) -> None:
-    done = run("ask", "Anything?", "--data-dir", str(tmp_path))
-    assert done.returncode == 3 and "cuelight up" in done.stderr
+    ended = run("ask", "Anything?", "--data-dir", str(tmp_path))
+    assert ended.returncode == 3 and "cuelight up" in ended.stderr
 
 
 def test_without_a_service_there_is_nothing_to_examine_or_to_follow(tmp_path: Path) -> None:
     for command in ("doctor", "tail"):
-        done = run(command, "--data-dir", str(tmp_path))
-        assert done.returncode == 3 and "no service runs" in done.stderr
+        ended = run(command, "--data-dir", str(tmp_path))
+        assert ended.returncode == 3 and "no service runs" in ended.stderr
 
 
 def test_ask_for_an_agent_that_is_not_there_is_not_found(service: Path) -> None:
@@ -104,22 +104,22 @@ def test_show_as_json_holds_the_full_data_of_events(service: Path, asked: subpro
 
 
 def test_show_of_an_unknown_run_is_not_found(service: Path) -> None:
-    done = run("show", "resp_nothing", "--data-dir", str(service))
-    assert done.returncode == 4 and "resp_nothing" in done.stderr
+    ended = run("show", "resp_nothing", "--data-dir", str(service))
+    assert ended.returncode == 4 and "resp_nothing" in ended.stderr
 
 
 def test_show_in_a_directory_without_a_ledger_makes_none(tmp_path: Path) -> None:
-    done = run("show", "resp_1", "--data-dir", str(tmp_path / "mistyped"))
-    assert done.returncode == 3
-    assert "there is no ledger in" in done.stderr
+    ended = run("show", "resp_1", "--data-dir", str(tmp_path / "mistyped"))
+    assert ended.returncode == 3
+    assert "there is no ledger in" in ended.stderr
     assert not (tmp_path / "mistyped").exists()
 
 
 def test_a_database_in_the_settings_comes_before_the_one_that_runs_in_the_data_directory(service: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
-    done = run("show", "resp_1", "--data-dir", str(service), CUELIGHT_DATABASE_URL=url)
-    assert done.returncode == 3
-    assert "PostgreSQL cannot be reached" in done.stderr
+    ended = run("show", "resp_1", "--data-dir", str(service), CUELIGHT_DATABASE_URL=url)
+    assert ended.returncode == 3
+    assert "PostgreSQL cannot be reached" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["up", "api", "fake-model"])

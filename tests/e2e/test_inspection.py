@@ -142,7 +142,6 @@ async def test_nothing_is_asked_of_a_service_whose_intake_is_paused(desk: Desk) 
 async def test_the_feed_is_told_live_with_filters_and_ctrl_c_ends_it_cleanly(desk: Desk) -> None:
     await desk.streams().feed([fact("resp_1", "run.failed"), fact("resp_2", "run.failed")], 0)
     process = await desk.start("tail", "--json", "--run", "resp_2", "--type", "run.failed", "--since", "1h")
-    assert process.stdout is not None
     first = json.loads(await process.stdout.readline())
     await desk.streams().feed([fact("resp_2", "request.received"), fact("resp_2", "run.failed", seq="9")], 0)
     second = json.loads(await process.stdout.readline())
@@ -155,7 +154,6 @@ async def test_the_feed_is_told_live_with_filters_and_ctrl_c_ends_it_cleanly(des
 async def test_a_tail_that_lost_its_server_for_a_moment_goes_on_after_the_last_entry_it_showed(desk: Desk) -> None:
     await desk.streams().feed([fact("resp_1", "run.failed")], 0)
     process = await desk.start("tail", "--json", "--since", "1h")
-    assert process.stdout is not None
     assert json.loads(await process.stdout.readline())["seq"] == "1"
     await desk.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
     await desk.streams().feed([fact("resp_1", "run.failed", seq="2")], 0)
@@ -175,7 +173,6 @@ async def test_a_workers_container_is_healthy_while_a_route_is_paused(desk: Desk
 async def test_a_stream_is_told_live_with_its_garbage(desk: Desk) -> None:
     key = desk.keys.work("retrieve")
     process = await desk.start("streams", "tail", "retrieve", "--json")
-    assert process.stdout is not None
     reading = asyncio.ensure_future(process.stdout.readline())
     while not reading.done():
         await desk.redis.xadd(key, HOSTILE)  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from agent.ports import Delivery
 from agent.retention import WHAT
 from tests.contract.toys import new_run
 from tests.e2e.desk import Desk, desk_at
+from tests.e2e.typed import Typed
 from workers.jobs.queue import JobQueue
 
 BUG = Bury("bug", "it broke", failure_of("bug"))
@@ -53,11 +53,10 @@ async def buried(desk: Desk, count: int) -> None:
 
 
 @asynccontextmanager
-async def at_work(desk: Desk, **more: str) -> AsyncIterator[Process]:
+async def at_work(desk: Desk, **more: str) -> AsyncIterator[Typed]:
     """A jobs process; killed at the end if it lives."""
     process = await desk.start("jobs", "run", **{**QUICK, **more})
     try:
-        assert process.stdout is not None
         assert await process.stdout.readline() == b"ready: jobs\n"
         yield process
     finally:

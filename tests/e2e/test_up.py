@@ -18,6 +18,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.typed import done
 from tests.engines import temporary_directory
 
 ROUTES = ("retrieve", "generate", "validate")
@@ -74,9 +75,9 @@ def ask_until_answered(service: Service) -> str:
 
 
 def refused(*options: str, code: int = 3) -> str:
-    done = subprocess.run([*UP, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == code, done.stderr
-    return " ".join(done.stderr.split())
+    ended = done(["up", *options], os.environ)
+    assert ended.returncode == code, ended.stderr
+    return " ".join(ended.stderr.split())
 
 
 def test_the_first_request_after_the_ready_line_is_answered(service: Service) -> None:
@@ -154,10 +155,9 @@ def test_an_engine_that_dies_again_and_again_takes_everything_down_with_a_reason
 def test_a_jobs_process_that_is_killed_is_started_again_and_the_next_job_is_done(service: Service) -> None:
     (jobs,) = service.children("jobs")
     os.kill(jobs.pid, signal.SIGKILL)
-    words = [sys.executable, "-m", "cli.main", "retention", "--json", "--data-dir", str(service.home / "data")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["job"]["state"] == "done"
+    ended = done(["retention", "--json", "--data-dir", str(service.home / "data")], os.environ)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["job"]["state"] == "done"
 
 
 def test_a_data_directory_in_use_is_refused_with_who_holds_it(service: Service) -> None:
