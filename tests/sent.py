@@ -1,8 +1,9 @@
-"""Every Response object and every stream that a door of any test sends in this process is held against `spec`."""
+"""What doors send in this process: Response objects and streams are held against `spec`, and all can be heard."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 import orjson
@@ -16,6 +17,18 @@ CHAT = "/v1/chat/completions"
 
 answer = EveryReply.__call__
 
+_ears: list[bytearray] = []
+
+
+@contextmanager
+def heard(into: bytearray) -> Iterator[None]:
+    """Keep every byte of heads and bodies that any door sends meanwhile, whichever client asked."""
+    _ears.append(into)
+    try:
+        yield
+    finally:
+        del _ears[next(place for place, ear in enumerate(_ears) if ear is into)]
+
 
 @pytest.fixture(autouse=True)
 def everything_sent_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -23,11 +36,12 @@ def everything_sent_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> Iterator[
     replies: list[_Reply] = []
 
     async def watched(self: EveryReply, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(("/v1/responses", CHAT)):
+        if scope["type"] != "http":
             await answer(self, scope, receive, send)
             return
         reply = _Reply(scope, send)
-        replies.append(reply)
+        if scope["path"].startswith(("/v1/responses", CHAT)):
+            replies.append(reply)
         await answer(self, scope, receive, reply)
 
     monkeypatch.setattr(EveryReply, "__call__", watched)
@@ -49,8 +63,10 @@ class _Reply:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._kind = dict(message["headers"]).get(b"content-type", b"")
+            _hear(b"".join(name + value for name, value in message["headers"]))
         else:
             self._body += message.get("body", b"")
+            _hear(message.get("body", b""))
         await self._send(message)
 
     def check(self) -> None:
@@ -68,3 +84,8 @@ class _Reply:
             spec.check_response(said)
         elif isinstance(said, dict) and said.get("object") == "chat.completion":
             spec.check_completion(said)
+
+
+def _hear(said: bytes) -> None:
+    for ear in _ears:
+        ear.extend(said)

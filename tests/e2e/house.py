@@ -23,6 +23,7 @@ from api.serve import serve as serve_door
 from tests.contract.real import migrated_template
 from tests.e2e.shelves import write
 from tests.engines import fresh_database, temporary_directory
+from tests.sent import heard
 from workers.serve import serve as serve_worker
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ async def until(look: Callable[[], Awaitable[T | None]]) -> T:
 
 @dataclass
 class House:
-    """Everything in one event loop. Every byte that a door sent is kept in `sent`."""
+    """Everything in one event loop. Every byte that a door sent, to whichever client, is kept in `sent`."""
 
     urls: EngineUrls
     settings: Settings
@@ -67,6 +68,11 @@ class House:
     @property
     def keys(self) -> Keys:
         return Keys(self.settings.redis_prefix)
+
+    def never_sent(self, *words: str | bytes) -> bool:
+        """Whether something was sent, and none of these words with it."""
+        said = [word.encode() if isinstance(word, str) else word for word in words]
+        return b'"object":' in self.sent and not any(word in self.sent for word in said)
 
     @asynccontextmanager
     async def worker(self, routes: Iterable[str] = (), **changes: Any) -> AsyncIterator[None]:
@@ -92,16 +98,13 @@ class House:
             await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 await task
-            hooks = {"response": [self._keep]}
-            async with httpx.AsyncClient(base_url=await ready, timeout=60, trust_env=False, event_hooks=hooks) as http:
-                yield http
+            with heard(self.sent):
+                async with httpx.AsyncClient(base_url=await ready, timeout=60, trust_env=False) as http:
+                    yield http
         finally:
             ready.cancel()
             stop.set()
             await task
-
-    async def _keep(self, reply: httpx.Response) -> None:
-        self.sent += b"".join(name + value for name, value in reply.headers.raw) + await reply.aread()
 
     async def _wake_readers(self) -> None:
         """A reader that waits for work notices a second later that it shall stop; nobody wants to wait for that."""

@@ -76,7 +76,7 @@ async def test_an_answer_that_stays_wrong_is_a_typed_failure_without_a_word_of_t
         body = await ask(http)
         assert_failed(body, "no_valid_answer")
         assert (await it.story(body["id"])).count("answer.drafted") == 3
-        assert b"marmalade" not in it.sent
+        assert it.never_sent(b"marmalade")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_refusal_is_a_typed_failure_and_is_not_asked_again(house: Open) 
     async with at_work(house({"fault": {"kind": "refusal", "text": MADE_UP}, "answer": RIGHT})) as (it, http):
         assert_failed(await ask(http), "refused")
         assert (await it.model.counts())["calls"] == 1
-        assert b"marmalade" not in it.sent
+        assert it.never_sent(b"marmalade")
 
 
 async def test_an_answer_that_was_cut_off_is_repaired_where_it_must_be_whole(house: Open) -> None:

@@ -119,7 +119,7 @@ async def _forms(it: House, client: Any) -> None:
             async with client.chat.completions.stream(**asked) as helper:
                 answer = await helper.get_final_completion()
         assert answer.choices[0].message.parsed == Lamp(name="lamp", watts=7)
-        assert b"many" not in it.sent
+        assert it.never_sent(b"many")
     await say(it, {"answer": RAIN, "finish_reason": "length"})
     cut = await client.chat.completions.create(model="chat", messages=ASKED, max_tokens=3)
     assert (cut.choices[0].finish_reason, cut.choices[0].message.content) == ("length", RAIN)
@@ -136,7 +136,7 @@ async def test_the_sync_client_gets_cited_answers_and_no_byte_of_a_rejected_draf
         (notes,) = [c["choices"][0]["delta"]["annotations"] for c in chunks if "annotations" in str(c)]
         assert notes[0]["url_citation"]["title"]
         for word in MADE_UP.split():
-            assert word.encode() not in it.sent
+            assert it.never_sent(word)
 
 
 def _question() -> list[Any]:

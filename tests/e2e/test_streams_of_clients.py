@@ -154,7 +154,7 @@ async def test_no_byte_of_a_rejected_draft_is_in_any_stream_and_all_replicas_tel
         drafts = await it.pool.fetch("select data from events where type = 'answer.drafted' order by seq")
         assert MADE_UP in drafts[0]["data"]
         for word in MADE_UP.split():
-            assert word.encode() not in it.sent
+            assert it.never_sent(word)
         assert RIGHT_TEXT in "".join(event.get("delta", "") for event in told)
 
 

@@ -96,7 +96,7 @@ async def test_answers_have_the_form_that_was_asked_for_or_are_not_shown(house: 
         with openai.OpenAI(api_key="none", base_url=f"{base_url}/v1", max_retries=0) as sync:
             again = await asyncio.to_thread(sync.responses.parse, model="chat", input="sync", text_format=Lamp)
         assert again.output_parsed == Lamp(**RIGHT)
-        assert LEAK.encode() not in bytes(it.sent)
+        assert it.never_sent(LEAK)
         sent = [
             entry["body"]["response_format"] for entry in await it.model.log() if "response_format" in entry["body"]
         ]

@@ -64,7 +64,7 @@ async def test_a_client_of_openai_has_a_function_called_and_brings_its_result_ba
         assert asked["messages"][2]["tool_calls"][0]["id"] == asked["messages"][3]["tool_call_id"] == "call_1"
         assert "<<<tool_result " in asked["messages"][3]["content"]
         assert [tool["function"]["name"] for tool in asked["tools"]] == ["weather", "time"]
-        assert SECRET.encode() not in bytes(it.sent)
+        assert it.never_sent(SECRET)
 
 
 async def test_a_result_alone_goes_on_from_the_response_that_called(house: Open) -> None:
@@ -124,7 +124,7 @@ async def test_no_byte_of_a_call_that_may_not_be_made_reaches_the_client(house: 
             body = await ask(http, **changes)
             assert (body["status"], body["metadata"]["cuelight.repairs"]) == ("completed", "1"), changes
             assert [item["type"] for item in body["output"]] == ["message" if silent else "function_call"]
-        assert SECRET.encode() not in bytes(it.sent)
+        assert it.never_sent(SECRET)
 
 
 async def test_a_model_that_calls_nothing_where_it_has_to_fails_the_run(house: Open) -> None:
@@ -132,7 +132,7 @@ async def test_a_model_that_calls_nothing_where_it_has_to_fails_the_run(house: O
         body = await ask(http, tool_choice="required")
         assert (body["status"], body["output"]) == ("failed", [])
         assert body["metadata"]["cuelight.error_code"] == "no_valid_answer"
-        assert SECRET.encode() not in bytes(it.sent)
+        assert it.never_sent(SECRET)
         assert {entry["body"]["tool_choice"] for entry in await it.model.log()} == {"required"}
 
 
