@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.access import PROJECT_ID, Project
+from agent.access import PROJECT_ID, Key, Project
 from agent.adapters.embedded import EngineUrls
 from cli import granting, loop, machine
 from cli.exits import Exit, leave
@@ -19,8 +19,9 @@ from cli.granting import AsJson, Concurrent, Requests, Tokens, Usd
 from cli.logs import configure
 from cli.plain import plain, text
 from cli.reading import operator
+from cli.spans import seconds
 
-app = typer.Typer(no_args_is_help=True, help="Open projects, change what they may use, and list them.")
+app = typer.Typer(no_args_is_help=True, help="Open projects, change what they may use, list them, and close them.")
 console = Console(highlight=False)
 
 Id = Annotated[str, typer.Argument(help="The project's id: small letters, digits, `_` and `-`.")]
@@ -102,6 +103,26 @@ def list_projects(as_json: AsJson = False, data_dir: DataDir = None) -> None:
         console.print(_table(found))
 
 
+@app.command()
+def revoke(
+    id: Id,
+    grace: Annotated[str, typer.Option(help="How long the keys are still good, such as 1h.")] = "0s",
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Close a project to everybody: each of its keys is refused, within seconds or after a grace. Nothing is deleted."""
+    settings = settings_for(data_dir)
+    configure(settings, "projects")
+    grace_s = seconds(grace)
+    with engines_for(settings) as urls:
+        find(loop.run(_all(urls)), id)
+        revoked = loop.run(_revoke(urls, id, grace_s))
+    if as_json:
+        machine.tell([granting.values_of(key) for key in revoked])
+    else:
+        console.print(text(f"project {id}: {len(revoked)} {'key' if len(revoked) == 1 else 'keys'} revoked"))
+
+
 def find(projects: Collection[Project], id: str) -> Project:
     """The project of this id. Ends the process if there is none."""
     found = next((project for project in projects if project.id == id), None)
@@ -119,6 +140,13 @@ async def _create(urls: EngineUrls, project: Project) -> bool:
 async def _change(urls: EngineUrls, project: Project) -> bool:
     async with granting.access(urls) as it:
         return await it.change_project(project, operator())
+
+
+async def _revoke(urls: EngineUrls, project: str, grace_s: float) -> Sequence[Key]:
+    async with granting.access(urls) as it:
+        living = [key for key in await it.keys(project) if key.lives_s is None or key.lives_s > 0]
+        revoked = [await it.revoke_key(key.id, grace_s, operator()) for key in living]
+        return [key for key in revoked if key is not None]
 
 
 async def _all(urls: EngineUrls) -> Sequence[Project]:

@@ -65,6 +65,17 @@ async def test_projects_are_opened_changed_and_listed(desk: Desk) -> None:
     assert (await desk.run("keys", "create", "--project", "nobody")).code == 4
 
 
+async def test_a_project_is_closed_by_revoking_all_its_keys_and_no_others(desk: Desk) -> None:
+    assert (await desk.run("projects", "create", "acme")).code == 0
+    for project in ("acme", "acme", "default"):
+        assert (await desk.run("keys", "create", "--project", project)).code == 0
+    closed = await desk.run("projects", "revoke", "acme")
+    assert (closed.code, closed.out) == (0, "project acme: 2 keys revoked\n"), closed.err
+    assert [key.project for key in (await PostgresAccess(desk.pool).book()).keys] == ["default"]
+    assert (await desk.run("projects", "revoke", "acme", "--json")).json == []
+    assert (await desk.run("projects", "revoke", "nobody")).code == 4
+
+
 async def test_documents_are_put_into_a_projects_own_collection(desk: Desk) -> None:
     page = desk.folder / "page.md"
     page.write_text("# Lamp\n\nThe lamp is blue.\n")
