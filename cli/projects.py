@@ -110,7 +110,7 @@ def revoke(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Close a project to everybody: each of its keys is refused, within seconds or after a grace. Nothing is deleted."""
+    """Close a project to everybody: all its keys are refused, within seconds or after a grace. Nothing is deleted."""
     settings = settings_for(data_dir)
     configure(settings, "projects")
     grace_s = seconds(grace)
