@@ -84,6 +84,13 @@ async def test_pydantic_ai_calls_a_tool_and_fills_a_form(base_url: str) -> None:
             assert await stream.get_output() == Report(city="Oslo", degrees=3)
 
 
+def test_pydantic_ai_works_without_a_loop_too(base_url: str) -> None:
+    model = OpenAIResponsesModel("chat", provider=OpenAIProvider(base_url=base_url, api_key="none"))
+    cities: list[str] = []
+    agent: PydanticAgent[None, Any] = PydanticAgent(model, tools=[_weather(cities)])
+    assert (agent.run_sync(QUESTION).output, cities) == (SAID, ["Oslo"])
+
+
 # ------------------------------------------------------------------------------------------- litellm
 
 
@@ -97,6 +104,16 @@ async def test_litellm_converses_over_responses(base_url: str) -> None:
     assert second.output[0].content[0].text == SAID
     stream: Any = await litellm.aresponses(input=[brought], previous_response_id=first.id, stream=True, **asked)
     assert "".join([event.delta async for event in stream if event.type == "response.output_text.delta"]) == SAID
+
+
+def test_litellm_fills_a_form_over_responses_whole_and_streamed(base_url: str) -> None:
+    form = {"type": "json_schema", "name": "Report", "schema": Report.model_json_schema()}
+    asked: dict[str, Any] = {"model": "openai/chat", "api_base": base_url, "api_key": "none", "text": {"format": form}}
+    whole: Any = litellm.responses(input=QUESTION, **asked)
+    assert Report.model_validate_json(whole.output[0].content[0].text) == Report(city="Oslo", degrees=3)
+    stream: Any = litellm.responses(input=QUESTION, stream=True, **asked)
+    said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    assert Report.model_validate_json(said) == Report(city="Oslo", degrees=3)
 
 
 def test_litellm_converses_over_chat_completions(base_url: str) -> None:
@@ -114,3 +131,6 @@ def test_litellm_converses_over_chat_completions(base_url: str) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
     formed: Any = litellm.completion(messages=said[:1], response_format=Report, **asked)
     assert Report.model_validate_json(formed.choices[0].message.content) == Report(city="Oslo", degrees=3)
+    chunks = litellm.completion(messages=said[:1], response_format=Report, stream=True, **asked)
+    whole = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert Report.model_validate_json(whole) == Report(city="Oslo", degrees=3)
