@@ -1,4 +1,4 @@
-"""What doors send in this process: Response objects and streams are held against `spec`, and all can be heard."""
+"""What doors send in this process: objects, streams and errors are held against `spec`, and all can be heard."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def everything_sent_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> Iterator[
             await answer(self, scope, receive, send)
             return
         reply = _Reply(scope, send)
-        if scope["path"].startswith(("/v1/responses", CHAT)):
+        if scope["path"].startswith("/v1/"):
             replies.append(reply)
         await answer(self, scope, receive, reply)
 
@@ -84,6 +84,12 @@ class _Reply:
             spec.check_response(said)
         elif isinstance(said, dict) and said.get("object") == "chat.completion":
             spec.check_completion(said)
+        elif isinstance(said, dict) and "error" in said:
+            spec.check_error(said)
+        elif isinstance(said, dict):
+            spec.check_object(said)
+        else:
+            raise spec.Deviation(f"no object: {said!r}")
 
 
 def _hear(said: bytes) -> None:

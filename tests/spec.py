@@ -15,8 +15,9 @@ from typing import Any, get_args
 
 import jsonschema_rs
 import orjson
+from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import InputTokenCountResponse, Response, ResponseItemList, ResponseStreamEvent
 
 FILE = Path(
     os.environ.get("CUELIGHT_OPENRESPONSES")
@@ -37,6 +38,29 @@ def check_response(body: Mapping[str, Any]) -> None:
     """Raises `Deviation` if this is no Response object, for the specification or for OpenAI's client."""
     _check("ResponseResource", body)
     Response.model_validate(body)
+
+
+def check_error(body: Mapping[str, Any]) -> None:
+    """Raises `Deviation` if this is not the body of an error, with all of its fields and no others."""
+    if set(body) != {"error"} or set(body["error"]) != {"message", "type", "param", "code"}:
+        raise Deviation(f"no body of an error: {body}")
+    _check("ErrorPayload", body["error"])
+
+
+def check_object(body: Mapping[str, Any]) -> None:
+    """Raises `Deviation` if what calls itself one of OpenAI's other objects is none for its client."""
+    kind = body.get("object")
+    if kind == "response.input_tokens":
+        InputTokenCountResponse.model_validate(body)
+    elif kind == "list" and "first_id" in body:
+        ResponseItemList.model_validate(body)
+    elif kind == "list":
+        for model in body["data"]:
+            Model.model_validate(model)
+    elif kind == "model":
+        Model.model_validate(body)
+    elif kind != "response" or body.get("deleted") is not True:
+        raise Deviation(f"what is {kind!r}?")
 
 
 def check_event(event: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ FORM: dict[str, Any] = {"type": "json_object"}
 SLOW = {"delay_ms": 60_000, "answer": "Too late."}
 FAULT = {"fault": "bad_request"}
 LITTLE = Decimal("0.000001")
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 """Longer than a retry looks for its run."""
 SOON = {"keep_alive_s": 0.05}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sys
@@ -104,7 +105,7 @@ async def _frames(reply: httpx.Response) -> AsyncIterator[bytes]:
                 yield frame + b"\n\n"
 
 
-@pytest.mark.parametrize("seed", [7])
+@pytest.mark.parametrize("seed", [int(seed) for seed in os.environ.get("STREAM_SEEDS", "7").split(",")])
 async def test_streams_are_the_same_whatever_dies_and_wherever_they_are_read(house: Open, seed: int) -> None:
     async with house(*SCRIPT) as it, AsyncExitStack() as stack:
         apis = await asyncio.gather(*(stack.enter_async_context(api(it)) for _ in "123"))
