@@ -29,7 +29,8 @@ class Watched:
 
     def break_off(self) -> None:
         self.gone = True
-        self.limit.reschedule(asyncio.get_running_loop().time())
+        if not self.limit.expired():  # it may be breaking off already, and what is being decided be slow to let go
+            self.limit.reschedule(asyncio.get_running_loop().time())
 
 
 class Watch:

@@ -57,6 +57,30 @@ async def test_what_still_stands_goes_on_also_while_the_ledger_is_away() -> None
     assert not isinstance(await deciding, Postpone)
 
 
+async def test_a_step_that_is_slow_to_let_go_can_be_looked_at_again() -> None:
+    ledger, leaving = MemoryLedger(), asyncio.Event()
+
+    class Slow(Step):
+        async def __call__(self, event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+            try:
+                return await Step.__call__(self, event, run, ask)
+            finally:
+                leaving.set()
+                await self.go_on.wait()
+
+    step = Slow()
+    decider, begun = decider_of(step, ledger), await attempt_at(ledger)
+    deciding = asyncio.create_task(decider(begun))
+    await step.begun.wait()
+    await MemoryCancels(ledger).cancel(begun.pointer.run, None, "client")
+    await decider.watch.look(ledger)
+    await decider.watch.look(ledger)
+    await leaving.wait()
+    await decider.watch.look(ledger)
+    step.go_on.set()
+    assert await deciding == GONE
+
+
 async def test_the_watch_looks_until_it_is_told_to_stop() -> None:
     ledger, stop = MemoryLedger(), asyncio.Event()
     decider, begun, _, deciding = await under_way(ledger)
