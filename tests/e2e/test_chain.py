@@ -218,7 +218,7 @@ async def test_an_event_of_an_unknown_type_is_parked_and_ends_at_the_deadline(ho
         (attempt,) = await until(parked)
         assert (attempt["error_kind"], attempt["attempt"]) == ("unfamiliar", 1)
         row = await it.pool.fetchrow("select seq, attempt from work where run_id = $1", run)
-        assert tuple(row) == (2, 1), "parking uses up no attempt"
+        assert row is not None and tuple(row) == (2, 1), "parking uses up no attempt"
         await it.pool.execute("update work set deadline = clock_timestamp() where run_id = $1", run)
         assert_failed(await waiting, "deadline_exceeded")
         assert await it.dead_letters() == []
