@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from agent.adapters.embedded import EngineUrls
-from agent.adapters.webhooks.addresses import Forbidden, Unresolved, addresses_of
+from agent.adapters.network.addresses import Forbidden, Unresolved, addresses_of
 from agent.ports import DEFAULT_PROJECT
 from agent.settings import Settings
 from agent.webhooks import (

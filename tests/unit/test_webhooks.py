@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 
-from agent.adapters.webhooks.addresses import is_public
+from agent.adapters.network.addresses import is_public
 from agent.webhooks import (
     GIVE_UP_AFTER,
     MOST_DELAY_S,

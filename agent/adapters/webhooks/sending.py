@@ -5,46 +5,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
-from agent.adapters.webhooks.addresses import Forbidden, Unresolved, addresses_of
+from agent.adapters.network.addresses import Forbidden, Unresolved
+from agent.adapters.network.connecting import GuardedBackend
 from agent.webhooks import Parcel, Receipt, body, complaint, signed
 
 MOST_REPLY_BYTES = 65_536
 """A reply is read so far, only that the connection can be used again; nothing of it is kept."""
 IDLE_S = 4.0
 """Many servers hang up after 5 seconds of silence; a connection that ends just then would be a failure for nothing."""
-
-
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were checked, and to nothing that a second look at the name would bring."""
-
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
-        self._network = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Raises `Forbidden`, `Unresolved`, or what the last address brought."""
-        failed: Exception = Unresolved(host)
-        for address in await addresses_of(host, port, allow_private=self._allow_private):
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed
 
 
 class Sender:
