@@ -68,7 +68,8 @@ class Agent:
         or if none of them takes the first event.
         """
         prompt = book.current(self.prompt)
-        check_supplied(prompt)
+        for known in book.versions(self.prompt):
+            check_supplied(known)  # an older one is rendered as well, for runs that began with it
         parts = self._parts(book, self.models or tuple(models))
         routes = self._routes(parts)
         told = (event for route in routes for event in (route.accepts, *route.produces))

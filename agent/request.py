@@ -62,6 +62,7 @@ class Request(Lean):
             "stream",
             "stream_options",
             "stream_version",
+            "fence",
         }
     )
     messages: tuple[Message, ...]
@@ -101,6 +102,8 @@ class Request(Lean):
     stream_options: StreamOptions = StreamOptions()
     stream_version: int = 1
     """The version in which the run's stream is told, on every reading."""
+    fence: str = ""
+    """What the codes of the run's fences follow from: drawn for each request and told to nobody."""
 
     @property
     def question(self) -> str:

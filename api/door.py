@@ -19,7 +19,7 @@ from agent.privacy import Privacy
 from agent.recalling import Conversations
 from agent.router import Router
 from agent.settings import NameSettings, Settings
-from api.ids import new_response_id
+from api.ids import new_fence, new_response_id
 from api.patience import Sleep
 
 
@@ -109,6 +109,7 @@ class Door:
     sleep: Sleep = asyncio.sleep
     """How every wait in here passes, so that a test can hold it."""
     new_id: Callable[[], str] = new_response_id
+    new_fence: Callable[[], str] = new_fence
     paused: Callable[[], Mapping[str, Pause]] = dict
     """What an operator has stopped, by its scope: `intake`, `route:NAME`."""
     stalled: Callable[[], Awaitable[Sequence[Stall]]] = no_stall

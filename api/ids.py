@@ -27,5 +27,10 @@ def new_request_id() -> str:
     return f"req_{_fresh()}"
 
 
+def new_fence() -> str:
+    """What the fences of one run follow from: 24 hex digits of chance."""
+    return os.urandom(12).hex()
+
+
 def _fresh() -> str:
     return uuid7_hex(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)))

@@ -53,7 +53,8 @@ class Opening:
 
     def _new(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
         caller, trace = caller_of(request), traceparent_of(request)
-        new = new_run(self._door.new_id(), admitted.card, admitted.request, caller.project, trace)
+        fenced = admitted.request.model_copy(update={"fence": self._door.new_fence()})
+        new = new_run(self._door.new_id(), admitted.card, fenced, caller.project, trace)
         once = once_key(request, body, self._kept_s(new))
         mark = None if once else fingerprint(request, body)
         return replace(new, once=once, fingerprint=mark, holder=self._holding.connection(), key=caller.key)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import typer
 from rich.console import Console
 
+from agent.definition import BoundAgent
 from agent.flow import draw, examine
+from agent.prompting import PromptBook
 from agent.settings import load
 from agent.wiring import cast
 from cli.exits import Exit
@@ -27,16 +31,19 @@ def agents(context: typer.Context) -> None:
         if bound.agent.description:
             console.print(text(f"  {bound.agent.description}"))
         console.print(text(f"  models:  {', '.join(bound.models)}", "dim"), soft_wrap=True)
-        prompts = ", ".join(f"{prompt}@{version}" for prompt, version in bound.prompts.items())
-        console.print(text(f"  prompts: {prompts}", "dim"), soft_wrap=True)
+        for line in _prompts(bound, company.book):
+            console.print(text(line, "dim"), soft_wrap=True)
 
 
 @app.command()
 def check() -> None:
     """Load every configured agent, draw its flow, and name what keeps its runs from ending."""
     findings = 0
-    for bound in cast(load()).agents.values():
+    company = cast(load())
+    for bound in company.agents.values():
         console.print(draw(bound), markup=False, soft_wrap=True)
+        for line in _prompts(bound, company.book):
+            console.print(text(line, "dim"), soft_wrap=True)
         found = examine(bound)
         findings += len(found)
         for finding in found:
@@ -45,3 +52,12 @@ def check() -> None:
             console.print(text("ok", "green"))
     if findings:
         raise typer.Exit(Exit.FAILED)
+
+
+def _prompts(bound: BoundAgent, book: PromptBook) -> Iterator[str]:
+    """What new runs start with, and what is kept beside it for runs on their way."""
+    for name, version in bound.prompts.items():
+        yield f"  prompt {name}@{version}"
+        others = [prompt.version for prompt in book.versions(name) if prompt.version != version]
+        if others:
+            yield f"    kept for runs on their way: {', '.join(others)}"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent.definition import BoundAgent
 from agent.effects import Ask
 from agent.envelope import seal, unseal
-from agent.errors import Gone, Permanent, Undecodable, Unfamiliar
+from agent.errors import Gone, Misconfigured, Permanent, Undecodable, Unfamiliar
 from agent.events import Ending, Event
 from agent.outcome import Advance, Bury, Outcome, Postpone, RetryPolicy, failure_of, given_up
 from agent.ports import Archive, Begun, Ledger
@@ -95,8 +95,8 @@ class Decider:
             if not self.book.has(name, version):
                 kept = await self.archive.kept_prompt(name, version)
                 if kept is None:
-                    raise Unfamiliar(f"prompt {name}@{version} is neither here nor in the archive")
-                self.book.add(Prompt.from_sources(orjson.loads(kept), where=f"archived prompt {name}@{version}"))
+                    raise Unfamiliar(f"{self.book.missing(name, version)}; nor is it in the archive")
+                self.book.add(archived(name, version, kept))
 
 
 GONE = Postpone(0.0, "gone", "the run ended or went on while it was worked on", counted=False)
@@ -123,6 +123,17 @@ def read(begun: Begun, agent: BoundAgent) -> Run:
         spent_usd=begun.spent_usd,
         trace=begun.trace,
     )
+
+
+def archived(name: str, version: str, kept: str) -> Prompt:
+    """A prompt as it was kept. Raises `Undecodable` if it is not the one that its row is called after."""
+    try:
+        prompt = Prompt.from_sources(orjson.loads(kept), where=f"archived prompt {name}@{version}")
+    except (ValueError, Misconfigured) as error:
+        raise Undecodable(f"the archive's prompt {name}@{version} cannot be read: {error}") from error
+    if (prompt.name, prompt.version) != (name, version):
+        raise Undecodable(f"the archive's prompt {name}@{version} is {prompt.id}: it was changed there")
+    return prompt
 
 
 def chance(begun: Begun) -> float:

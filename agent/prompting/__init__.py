@@ -3,8 +3,9 @@
 from agent.prompting.book import SHIPPED, PromptBook
 from agent.prompting.conversation import is_too_long, turns, unpaired
 from agent.prompting.fence import Fence, Fenced
-from agent.prompting.messages import check_supplied, opening, repairing, shortened
+from agent.prompting.messages import opening, repairing, shortened
 from agent.prompting.prompt import Params, Prompt
+from agent.prompting.supplied import check_supplied
 
 __all__ = [
     "SHIPPED",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.errors import Misconfigured, Unfamiliar
@@ -23,7 +24,8 @@ class PromptBook:
         """The prompts below these directories; where two have one name, new runs start with the later one.
 
         `<name>/` is a prompt's current version, `<name>@<semver>/` an older one that is kept for open runs.
-        Raises `Misconfigured` for a directory that is not there and for any prompt that could not be rendered.
+        Raises `Misconfigured` for a directory that is not there, for any prompt that could not be rendered, and for
+        two prompts of one directory that say the same version and are not the same.
         """
         book = cls()
         for directory in directories:
@@ -48,18 +50,50 @@ class PromptBook:
     def has(self, name: str, version: str) -> bool:
         return (name, version) in self._known
 
+    def versions(self, name: str) -> Sequence[Prompt]:
+        """All that is known of a name: the current version first, then the others in the order of their numbers."""
+        current = self._current.get(name)
+        found = [prompt for prompt in self._known.values() if prompt.name == name]
+        return sorted(found, key=lambda prompt: (prompt != current, _numbers(prompt), prompt.version))
+
     def get(self, name: str, version: str) -> Prompt:
         """This very version. Raises `Unfamiliar` if it is not here: another release may have it."""
         try:
             return self._known[name, version]
         except KeyError:
-            raise Unfamiliar(f"prompt {name}@{version} is not known to this process") from None
+            raise Unfamiliar(self.missing(name, version)) from None
+
+    def missing(self, name: str, version: str) -> str:
+        """What to say where a version is wanted that is not here."""
+        numbers = version.partition("+")[0]
+        changed = [it.version for it in self.versions(name) if it.version.partition("+")[0] == numbers]
+        if changed:
+            return f"prompt {name}@{version} is not here: its files were changed, and are {' and '.join(changed)} now"
+        known = ", ".join(prompt.version for prompt in self.versions(name)) or "none"
+        return f"prompt {name}@{version} is not here; of {name!r} there is {known}"
 
 
 def _read_all(directory: Path) -> list[tuple[Prompt, bool]]:
     if not directory.is_dir():
         raise Misconfigured(f"there is no directory of prompts at {directory}")
-    return [_read(path) for path in sorted(directory.iterdir()) if (path / HEADER).is_file()]
+    found = [_read(path) for path in sorted(directory.iterdir()) if (path / HEADER).is_file()]
+    _check_apart([prompt for prompt, _ in found], directory)
+    return found
+
+
+def _check_apart(prompts: Sequence[Prompt], directory: Path) -> None:
+    """Raises `Misconfigured` if a prompt was changed and kept the numbers of the version that stands beside it."""
+    for prompt in prompts:
+        for other in prompts:
+            if prompt.name == other.name and _numbers(prompt) == _numbers(other) and prompt != other:
+                told = f"{prompt.name}@{prompt.version.partition('+')[0]}"
+                raise Misconfigured(
+                    f"{directory} holds two prompts {told} that differ: give the changed one a version of its own"
+                )
+
+
+def _numbers(prompt: Prompt) -> tuple[int, ...]:
+    return tuple(map(int, prompt.version.partition("+")[0].split(".")))
 
 
 def _read(path: Path) -> tuple[Prompt, bool]:

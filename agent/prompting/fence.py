@@ -13,7 +13,7 @@ CODE_CHARS = 16
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """A block of data as a template gets it: printing it prints the fence too. `text` is what stands inside."""
+    """A block of data: printing it prints the fence too. `text` is what stands inside."""
 
     text: str
     block: str
@@ -35,11 +35,12 @@ class Fence:
 
     def around(self, kind: str, text: str, **attributes: str) -> Fenced:
         """A block of `kind`. The attributes stand on its first line as JSON strings, so they cannot leave that line."""
-        inert = self._inert(text)
-        head = "".join(f" {name}={self._inert(_quoted(value))}" for name, value in attributes.items())
+        inert = self.inert(text)
+        head = "".join(f" {name}={self.inert(_quoted(value))}" for name, value in attributes.items())
         return Fenced(inert, f"<<<{kind} {self.code}{head}\n{inert}\n{self.code}>>>")
 
-    def _inert(self, text: str) -> str:
+    def inert(self, text: str) -> str:
+        """The text with every code in it broken up, whatever its case; nearly always the text itself."""
         # A look-ahead finds overlapping codes as well: replacing whole ones could leave a new one behind.
         pattern = f"({self.code[0]})(?={self.code[1:]})"
         return re.sub(pattern, r"\1 ", text, flags=re.IGNORECASE)

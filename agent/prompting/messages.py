@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import orjson
 
-from agent.errors import Misconfigured
 from agent.events import Passage, Problem
 from agent.items import FunctionCall, TextPart
 from agent.prompting.conversation import turns
 from agent.prompting.fence import Fence
 from agent.prompting.prompt import Prompt
 from agent.request import Message, Request, split
-
-SUPPLIED: Mapping[str, frozenset[str]] = {
-    "system": frozenset({"instructions", "tools", "form"}),
-    "user": frozenset({"question", "passages"}),
-    "repair": frozenset({"problems"}),
-}
-"""The roles that the shipped steps render, and what each is given: blocks of data, tuples of them, or None.
-
-`tools` is whether there are functions that can be called, or results of such; `form` whether the client asked for JSON.
-"""
 
 MOST_PROBLEMS = 8
 MOST_PROBLEM_CHARS = 300
@@ -32,16 +21,6 @@ MOST_SHOWN_CALLS = 8
 NOT_MADE = "This call was not made."
 CALLABLE = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """Names that an endpoint takes back; it would refuse the whole conversation for another one."""
-
-
-def check_supplied(prompt: Prompt) -> None:
-    """Raises `Misconfigured` if the prompt lacks a role that is rendered, or wants a variable that is not given."""
-    for role, supplied in SUPPLIED.items():
-        if role not in prompt.roles:
-            raise Misconfigured(f"prompt {prompt.name!r} has no {role}.j2")
-        for name in sorted(prompt.uses(role) - supplied):
-            given = ", ".join(f"`{name}`" for name in sorted(supplied))
-            raise Misconfigured(f"prompt {prompt.name!r}: {role}.j2 uses `{name}`, but that role is given only {given}")
 
 
 def opening(
@@ -57,7 +36,7 @@ def opening(
     from run to run, and an endpoint's prompt cache can serve it. `conversation` is the request's own by default.
     """
     wishes = request.instructions
-    instructions = Fence.of(wishes).around("instructions", wishes) if wishes else None
+    instructions = Fence.of(wishes).around("instructions", wishes).block if wishes else None
     before, asked, since = split(turns(request.messages if conversation is None else conversation))
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
     tools = bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
@@ -68,7 +47,7 @@ def opening(
 
 def _asked(prompt: Prompt, asked: Message, passages: Sequence[Passage], fence: Fence) -> Message:
     """The question as the prompt words it; images and files of it follow its text."""
-    shown = tuple(fence.around("passage", it.text, id=it.label, title=it.title) for it in passages)
+    shown = tuple(fence.around("passage", it.text, id=it.label, title=it.title).block for it in passages)
     text = prompt.render("user", question=fence.around("question", asked.content), passages=shown)
     if not asked.parts or text == asked.content:
         return asked.model_copy(update={"content": text})
@@ -92,13 +71,13 @@ def repairing(
     schema and tell their models nothing of it.
     """
     listed = "\n".join(f"- {problem.message}" for problem in shortened(problems))
-    feedback = prompt.render("repair", problems=fence.around("problems", listed))
+    feedback = prompt.render("repair", problems=fence.around("problems", listed).block)
     if schema is not None:
         feedback = f"{feedback}\n\nThe reply must be one JSON value that is valid under this JSON Schema:\n{schema}"
     shown = tuple(_shown_again(call) for call in calls[:MOST_SHOWN_CALLS] if CALLABLE.fullmatch(call.name))
     return (
         *opened,
-        Message(role="assistant", content=_cut(draft, MOST_DRAFT_CHARS), tool_calls=shown),
+        Message(role="assistant", content=fence.inert(_cut(draft, MOST_DRAFT_CHARS)), tool_calls=shown),
         *(Message(role="tool", content=NOT_MADE, tool_call_id=call.call_id) for call in shown),
         Message(role="user", content=feedback),
     )

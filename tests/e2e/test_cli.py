@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from agent.access import Project
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Problem
+from agent.prompting import SHIPPED
 from cli.ask import facts, print_answer
 from cli.plain import plain, text
 from tests.e2e.typed import done
@@ -127,10 +129,14 @@ def test_a_port_that_cannot_be_is_a_wrong_command_line(command: str) -> None:
     assert run(command, "--port", "65536").returncode == 2
 
 
-def test_agents_are_listed_and_their_flows_hold() -> None:
+def test_agents_are_listed_and_their_flows_hold(tmp_path: Path) -> None:
     assert "documents" in run("agents").stdout
-    checked = run("agents", "check")
+    older = shutil.copytree(SHIPPED / "answer", tmp_path / "answer@0.9.0")
+    header = older / "prompt.yaml"
+    header.write_text(re.sub(r"version: \S+", "version: 0.9.0", header.read_text()))
+    checked = run("agents", "check", CUELIGHT_PROMPTS_DIR=str(tmp_path))
     assert checked.returncode == 0 and "answer.accepted*" in checked.stdout
+    assert re.search(r"prompt answer@\d\S+\n +kept for runs on their way: 0\.9\.0\+\w{8}\n", checked.stdout)
 
 
 def test_an_agent_that_cannot_be_loaded_is_refused() -> None:

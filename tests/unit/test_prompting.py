@@ -185,7 +185,7 @@ def test_a_prompt_that_wants_what_no_step_gives_is_refused() -> None:
         Misconfigured, match=r"system\.j2 uses `colour`, but that role is given only `form`, `instructions`, `tools`"
     ):
         check_supplied(Prompt.from_sources({**SOURCES, "system.j2": "{{ colour }}"}))
-    with pytest.raises(Misconfigured, match=r"'greet' has no repair\.j2"):
+    with pytest.raises(Misconfigured, match=r"prompt greet@1\.2\.3\+\w+ has no repair\.j2"):
         check_supplied(Prompt.from_sources({name: text for name, text in SOURCES.items() if name != "repair.j2"}))
 
 
