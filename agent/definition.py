@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import orjson
-from pydantic import BaseModel
 
 from agent.checks.draft import Check
+from agent.checks.output import Output, check_output
 from agent.envelope import index
 from agent.errors import Misconfigured
 from agent.events import CATALOGUE, Event, RequestReceived
@@ -32,7 +32,7 @@ NO_ANSWER = "The documents do not answer this question."
 class Agent:
     """What a user defines. `name` is what a request asks for in its `model` field.
 
-    Raises `Misconfigured` when built with a name, a version or a budget that cannot be.
+    Raises `Misconfigured` when built with a name, a version, a budget or an output that cannot be.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Agent:
     """The chain of models, first choice first; empty for the one in the settings."""
     retrieval: Retrieval | None = None
     checks: tuple[Check, ...] = ()
-    output: type[BaseModel] | None = None
-    """What the model's reply must parse into; None for plain text."""
+    output: Output | None = None
+    """What the model's reply must parse into: a pydantic model or a JSON Schema as a dict; None for plain text."""
     budget: Budget = field(default_factory=Budget)
     routes: Routes | None = None
     """The flow; by default `grounded_routes` with retrieval and `plain_routes` without."""
@@ -60,6 +60,11 @@ class Agent:
         if not re.fullmatch(SEMVER, self.version):
             raise Misconfigured(f"agent {self.name!r} has version {self.version!r}: use three numbers, such as 1.0.0")
         _check_budget(self.name, self.budget)
+        if self.output is not None:
+            try:
+                check_output(self.output)
+            except ValueError as error:
+                raise Misconfigured(f"agent {self.name!r}: its output {error}") from None
 
     def bind(self, book: PromptBook, models: tuple[str, ...]) -> BoundAgent:
         """This agent with its prompts and, where it names none itself, these models.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from pydantic import BaseModel
+from typing import Any
 
 from agent.events import Passage
 from agent.items import FunctionCall
@@ -30,8 +29,8 @@ class Draft:
     passages: tuple[Passage, ...] = ()
     citations: tuple[Cited, ...] = ()
     no_answer: bool = False
-    value: BaseModel | None = None
-    """The parsed output, where the agent has an output type."""
+    value: Any = None
+    """The parsed output, where the agent has one: an object of its pydantic model, or plain JSON for a JSON Schema."""
     calls: tuple[FunctionCall, ...] = ()
     """The calls of the client's functions, which have passed their own checks."""
 

@@ -25,7 +25,7 @@ _UNANSWERED = {
     "content_filter": "the answer was stopped by the endpoint's content filter",
     "tool_calls": "the answer is needed, and no call of a tool",
 }
-_CUT_OFF = "the answer was cut off at the token limit; be shorter"
+CUT_OFF = "the answer was cut off at the token limit; be shorter"
 
 
 class Quoted(BaseModel):
@@ -82,7 +82,7 @@ def parse(raw: str, finish_reason: FinishReason, output: type[BaseModel] | None 
             problem = problem or f"the answer is not one JSON object: {error}"
         else:
             return too_deep(data) or _validated(text, output)
-    return [_CUT_OFF if finish_reason == "length" else _short(problem)]
+    return [CUT_OFF if finish_reason == "length" else _short(problem)]
 
 
 def readings(raw: str) -> Iterator[str]:

@@ -29,11 +29,13 @@ def opening(
     passages: Sequence[Passage],
     fence: Fence,
     conversation: Sequence[Message] | None = None,
+    schema: str | None = None,
 ) -> tuple[Message, ...]:
     """System, the conversation so far with its own roles, the question with its passages, and what came of it since.
 
     The caller's instructions get a fence of their own, made from themselves: the system message stays the same
-    from run to run, and an endpoint's prompt cache can serve it. `conversation` is the request's own by default.
+    from run to run, and an endpoint's prompt cache can serve it. `conversation` is the request's own by default;
+    `schema` is the form of the agent's own answers.
     """
     wishes = request.instructions
     instructions = Fence.of(wishes).around("instructions", wishes).block if wishes else None
@@ -41,8 +43,8 @@ def opening(
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
     tools = bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
     form = request.text.format.type != "text"
-    system = Message(role="system", content=prompt.render("system", instructions=instructions, tools=tools, form=form))
-    return (system, *before, *question, *since)
+    told = prompt.render("system", instructions=instructions, tools=tools, form=form, schema=schema)
+    return (Message(role="system", content=told), *before, *question, *since)
 
 
 def _asked(prompt: Prompt, asked: Message, passages: Sequence[Passage], fence: Fence) -> Message:

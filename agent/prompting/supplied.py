@@ -13,7 +13,7 @@ _FENCE = Fence.of("trial")
 _BLOCK = _FENCE.around("trial", "Words.").block
 
 TRIALS: Mapping[str, Mapping[str, Sequence[object]]] = {
-    "system": {"instructions": (None, _BLOCK), "tools": (False, True), "form": (False, True)},
+    "system": {"instructions": (None, _BLOCK), "tools": (False, True), "form": (False, True), "schema": (None, "{}")},
     "user": {"question": (_FENCE.around("question", "Words."),), "passages": ((), (_BLOCK, _BLOCK))},
     "repair": {"problems": (_BLOCK,)},
 }
@@ -21,7 +21,7 @@ TRIALS: Mapping[str, Mapping[str, Sequence[object]]] = {
 
 Blocks of data are strings that hold their fence; only of the question a template may also print the bare `text`, since
 it is the user who speaks in the user's turn. `tools` is whether there are functions that can be called, or results of
-such; `form` whether the client asked for JSON.
+such; `form` whether the client asked for JSON; `schema` the JSON Schema of the agent's own answers, if it has one.
 """
 
 

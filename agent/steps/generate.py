@@ -57,7 +57,7 @@ class Drafting:
         """The answer to the longest version of the conversation that a model can take."""
         failed = Permanent("there is no conversation", kind=TOO_LONG)
         for conversation in versions_of(run):
-            opened = opening(prompt, request_of(run), passages_of(run), fence_of(run), conversation)
+            opened = opening(prompt, request_of(run), passages_of(run), fence_of(run), conversation, self.output_schema)
             try:
                 return await self.draft(prompt, run, ask, onwards(prompt, opened))
             except Permanent as error:

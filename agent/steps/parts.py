@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
-
-from agent.checks import schema
 from agent.checks.draft import Check
+from agent.checks.output import Output, output_schema
 from agent.prompting import PromptBook
 from agent.router import Route
 
@@ -46,15 +44,15 @@ class Parts:
     prompt: str
     models: tuple[str, ...]
     checks: tuple[Check, ...]
-    output: type[BaseModel] | None
+    output: Output | None
     budget: Budget
     retrieval: Retrieval
     no_answer_text: str
 
     @property
     def output_schema(self) -> str | None:
-        """The JSON Schema of the output as canonical JSON; None where the answer is plain text."""
-        return None if self.output is None else schema(self.output)
+        """The JSON Schema of the output as JSON text; None where the answer is plain text."""
+        return None if self.output is None else output_schema(self.output)
 
 
 Routes = Callable[[Parts], list[Route[Any]]]

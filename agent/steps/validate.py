@@ -6,11 +6,10 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
-from agent.checks import CitedAnswer, cite, parse
+from agent.checks import CitedAnswer, cite
 from agent.checks.calling import MOST_CALLS, argument_problems, judge_calls
 from agent.checks.draft import Check, Draft
+from agent.checks.output import Output, read_output
 from agent.checks.structured import structured
 from agent.effects import Ask
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Problem, RunFailed
@@ -30,7 +29,7 @@ class Validate:
     """All checks must pass. A check that raises is a bug, not a problem of the draft, and is treated as one."""
 
     checks: tuple[Check, ...]
-    output: type[BaseModel] | None
+    output: Output | None
     no_answer_text: str
 
     @classmethod
@@ -66,11 +65,11 @@ class Validate:
             if isinstance(said, list):
                 return [Problem(check=UNREADABLE, message=message) for message in said]
             return Draft(raw=event.draft, answer=said, request=run.request, passages=passages, calls=event.calls)
-        value = parse(event.draft, event.finish_reason, self.output)
-        if isinstance(value, list):
-            return [Problem(check=UNREADABLE, message=message) for message in value]
+        read = read_output(event.draft, event.finish_reason, self.output)
+        if isinstance(read, list):
+            return [Problem(check=UNREADABLE, message=message) for message in read]
+        answer, value = read
         if not isinstance(value, CitedAnswer):
-            answer = value.model_dump_json()
             return Draft(raw=event.draft, answer=answer, request=run.request, passages=passages, value=value)
         return Draft(
             raw=event.draft,

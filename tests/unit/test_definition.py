@@ -12,6 +12,7 @@ import pytest
 
 from agent import Agent, Budget, Draft, Event, Retrieval, Route, Run, grounded_routes, plain_routes
 from agent.agents import chat, documents
+from agent.checks import CitedAnswer
 from agent.definition import BoundAgent, load
 from agent.effects import Ask
 from agent.errors import Misconfigured
@@ -116,6 +117,7 @@ def test_the_catalogue_holds_the_events_of_the_routes_and_the_agents_own_facts()
         lambda: replace(documents, models=("other",)),
         lambda: replace(documents, prompt="chat"),
         lambda: replace(documents, output=None),
+        lambda: replace(documents, output={"type": "object"}),
         lambda: replace(documents, no_answer_text="No."),
         lambda: replace(documents, routes=lambda parts: grounded_routes(parts)[:-1]),
     ],
@@ -145,6 +147,15 @@ def test_the_version_changes_with_the_prompt(tmp_path: Path) -> None:
         (lambda: replace(chat, name="chat\n"), "cannot be called"),
         (lambda: replace(chat, version="one"), "has version 'one'"),
         (lambda: replace(chat, budget=Budget(repairs=-1, deadline_s=0)), "look at repairs, deadline_s"),
+        (
+            lambda: replace(chat, output=CitedAnswer(answer="", citations=[], no_answer=True)),
+            "must be a pydantic model",
+        ),
+        (
+            lambda: replace(chat, output={"type": "objekt"}),
+            "'chat': its output is no JSON Schema that can be used: /type",
+        ),
+        (lambda: replace(chat, output={"enum": {1, 2}}), "its output is no JSON: "),
     ],
 )
 def test_an_agent_that_cannot_be_is_refused_when_it_is_made(agent: Callable[[], Agent], complaint: str) -> None:

@@ -182,7 +182,7 @@ def test_a_prompt_without_its_header_is_refused() -> None:
 
 def test_a_prompt_that_wants_what_no_step_gives_is_refused() -> None:
     with pytest.raises(
-        Misconfigured, match=r"system\.j2 uses `colour`, but that role is given only `form`, `instructions`, `tools`"
+        Misconfigured, match=r"system\.j2 uses `colour`, but that role is given only `form`, `instructions`, "
     ):
         check_supplied(Prompt.from_sources({**SOURCES, "system.j2": "{{ colour }}"}))
     with pytest.raises(Misconfigured, match=r"prompt greet@1\.2\.3\+\w+ has no repair\.j2"):

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from agent.agents import documents
 from agent.checks import CitedAnswer
 from agent.checks.draft import Check, Draft
+from agent.checks.output import Output, output_schema
 from agent.effects import CallModel, Found, ModelAnswer, Search
 from agent.errors import Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import (
@@ -30,7 +31,7 @@ from agent.events import (
     RunFailed,
     Usage,
 )
-from agent.prompting import SHIPPED, PromptBook
+from agent.prompting import SHIPPED, Fence, Prompt, PromptBook, opening
 from agent.request import Message, Request
 from agent.run import Run
 from agent.steps import Drafting, Generate, Repair, Retrieve, Validate
@@ -221,7 +222,7 @@ def broken(draft: Draft) -> Iterable[str]:
 
 
 async def judged(
-    drafted: AnswerDrafted, *checks: Check, output: type[BaseModel] | None = None, events: Sequence[Event] = (FOUND,)
+    drafted: AnswerDrafted, *checks: Check, output: Output | None = None, events: Sequence[Event] = (FOUND,)
 ) -> Event:
     validate = Validate(checks, output, "Not in the documents.")
     (event,) = await validate(drafted, run_of(RECEIVED, *events, drafted), Script())
@@ -321,6 +322,47 @@ async def test_an_output_of_the_agents_own_is_returned_as_json() -> None:
     assert isinstance(event, AnswerAccepted)
     assert event.text == '{"fair":true}'
     assert isinstance(await judged(draft_of('{"fair": "perhaps"}'), output=Verdict, events=()), DraftRejected)
+
+
+SIZES = {
+    "type": "object",
+    "properties": {"sizes": {"type": "array", "items": {"$ref": "#/$defs/size"}, "maxItems": 2, "uniqueItems": True}},
+    "required": ["sizes"],
+    "$defs": {"size": {"type": "integer", "multipleOf": 5}},
+}
+
+
+async def test_a_reply_is_held_against_all_of_an_agents_json_schema_and_returned_as_it_was_written() -> None:
+    seen: list[Any] = []
+
+    def sees(draft: Draft) -> Iterable[str]:
+        seen.append(draft.value)
+        return ()
+
+    event = await judged(draft_of('```json\n{"sizes": [5, 10.0]}\n```'), sees, output=SIZES, events=())
+    assert isinstance(event, AnswerAccepted)
+    assert (event.text, seen) == ('{"sizes": [5, 10.0]}', [{"sizes": [5, 10.0]}])
+    event = await judged(draft_of('{"sizes": [5, 5, 7]}'), sees, output=SIZES, events=())
+    assert isinstance(event, DraftRejected)
+    assert {problem.check for problem in event.problems} == {"output_is_valid"}
+    told = [problem.message.partition(":")[0] for problem in event.problems]
+    assert sorted(told) == ["/sizes", "/sizes", "/sizes/2"]
+    assert len(seen) == 1, "checks are asked about what has the right form only"
+
+
+async def test_json_of_a_schema_that_was_cut_off_is_asked_for_again_in_shorter_words() -> None:
+    event = await judged(draft_of('{"sizes": [5, 1', finish_reason="length"), output=SIZES, events=())
+    assert isinstance(event, DraftRejected)
+    assert [problem.message for problem in event.problems] == ["the answer was cut off at the token limit; be shorter"]
+
+
+async def test_a_prompt_may_say_the_schema_which_keeps_its_authors_order() -> None:
+    header = BOOK.current("answer").sources["prompt.yaml"] + "    schema: {}\n"
+    prompt = Prompt.from_sources({**BOOK.current("answer").sources, "prompt.yaml": header, "system.j2": "{{ schema }}"})
+    schema = output_schema({"type": "object", "properties": {"why": {}, "how": {}}})
+    assert schema == '{"type":"object","properties":{"why":{},"how":{}}}'
+    request = run_of(RECEIVED).request
+    assert opening(prompt, request, (), Fence.of("x"), schema=schema)[0].content == schema
 
 
 # Repair
