@@ -22,7 +22,7 @@ from agent.events import CATALOGUE, Event, RequestReceived
 from agent.prompting import PromptBook, check_supplied
 from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
-from agent.steps import Budget, Parts, Retrieval, Routes, grounded_routes, plain_routes
+from agent.steps import Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
 from agent.steps.validate import name_of
 
 NO_ANSWER = "The documents do not answer this question."
@@ -132,6 +132,11 @@ class BoundAgent:
     def first_route(self) -> str:
         """The route that a new run starts with."""
         return self.router.routes[RequestReceived].name
+
+    def models_at(self, route: str) -> frozenset[str]:
+        """The models that the step of a route drafts with; none where it has no `drafting`."""
+        drafting = (getattr(it.step, "drafting", None) for it in self.router.routes.values() if it.name == route)
+        return frozenset(model for it in drafting if isinstance(it, Drafting) for model in it.models)
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ Every way a delivery can fail, by what its caller should do:
 * AgentError
   x Transient        the same work may succeed later: tried again
     + Overloaded     the far side named a time to wait
+    + Held           the model is on hold for everybody: no call was made
   x Permanent        trying again cannot help: buried as a dead letter
     + Undecodable    the bytes are not an event, or not this version of it
     + Unroutable     no step takes this event
@@ -54,6 +55,19 @@ class Overloaded(Transient):
     def __init__(self, message: str, *, retry_after_s: float, kind: str | None = None) -> None:
         super().__init__(message, kind=kind)
         self.retry_after_s = retry_after_s
+
+
+class Held(Transient):
+    """The model is not to be called now, and was not: it may be free in `wait_s` seconds.
+
+    `kind` says why: the class of failure that it is on hold for, or the limit that is used up.
+    """
+
+    kind = "held"
+
+    def __init__(self, message: str, *, wait_s: float, kind: str | None = None) -> None:
+        super().__init__(message, kind=kind)
+        self.wait_s = wait_s
 
 
 class Permanent(AgentError):

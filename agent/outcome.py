@@ -9,7 +9,7 @@ from tenacity import RetryCallState
 from tenacity.wait import wait_base, wait_exponential
 
 from agent.envelope import Sealed
-from agent.errors import AgentError, Overloaded, Permanent, Transient, Unfamiliar
+from agent.errors import AgentError, Held, Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import RunFailed
 
 
@@ -59,12 +59,18 @@ class Backoff:
         return wait(_tried(attempt)) * chance
 
 
+JITTER_S = 0.5
+"""What waits for a model waits a little longer: not all of it must come back in the same moment."""
+
 OURS = frozenset({"ledger", "streams"})
 """Error classes of our own engines. Their absence is no fault of the run: it goes on until its deadline."""
 
 WAITING = "previous"
 """The error class of a run that goes on from another one, which has not ended. It waits until its own deadline."""
 WAIT_S = 0.5
+
+RATE_LIMITED = "rate_limited"
+"""The error class of a call that came too early. The endpoint says when to come again, so it uses up no attempt."""
 
 TOO_LONG = "context_length_exceeded"
 """The error class of a call that is longer than its model can take."""
@@ -85,7 +91,6 @@ class RetryPolicy:
             "server": Backoff(first_s=0.5, most_s=15.0, attempts=14),
             "malformed": Backoff(first_s=0.2, most_s=5.0, attempts=3),
             "empty": Backoff(first_s=0.2, most_s=5.0, attempts=3),
-            "rate_limited": Backoff(first_s=1.0, most_s=60.0, attempts=10),
             "bug": Backoff(first_s=0.5, most_s=5.0, attempts=3),
         }
     )
@@ -102,6 +107,10 @@ class RetryPolicy:
                 return Postpone(WAIT_S * (1 + chance), kind, reason, counted=False)
             case Transient() if kind in OURS:
                 return Postpone(backoff.delay_s(attempt, chance), kind, reason, counted=False)
+            case Held():
+                return Postpone(error.wait_s + JITTER_S * chance, kind, reason, counted=False)
+            case Overloaded() if kind == RATE_LIMITED:
+                return Postpone(error.retry_after_s + JITTER_S * chance, kind, reason, counted=False)
             case Permanent():
                 return Bury(kind, reason, failure_of(kind))
             case _ if attempt >= backoff.attempts:

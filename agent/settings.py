@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.errors import Misconfigured
+from agent.pacing import Allowance, Paid, Target
 from agent.retention import WHAT, Keep
 
 OFFLINE = "offline"
@@ -43,6 +44,15 @@ class ModelSettings(BaseModel):
     accepts: tuple[Accepts, ...] = ()
     context_tokens: int | None = Field(None, gt=0)
     """What it takes of prompt and reply together; None for what its endpoint says."""
+    requests_per_min: int | None = Field(None, gt=0)
+    tokens_per_min: int | None = Field(None, gt=0)
+    concurrency: int | None = Field(None, gt=0)
+    usd_per_day: Decimal | None = Field(None, gt=0)
+
+    @property
+    def allowance(self) -> Allowance:
+        """How much of it all workers may use up together."""
+        return Allowance(self.requests_per_min, self.tokens_per_min, self.concurrency, self.usd_per_day)
 
 
 class EndpointSettings(BaseModel):
@@ -101,6 +111,11 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(60.0, gt=0)
     model_structured: Structured = "auto"
     model_accepts: Annotated[tuple[Accepts, ...], NoDecode] = ()
+    model_requests_per_min: int | None = Field(None, gt=0)
+    model_tokens_per_min: int | None = Field(None, gt=0)
+    model_concurrency: int | None = Field(None, gt=0)
+    model_usd_per_day: Decimal | None = Field(None, gt=0)
+    """How much all workers together may use of each of these models."""
 
     names: dict[Name, NameSettings] = Field(default_factory=dict)
     """More names for `model`, so that a client whose model is fixed works. As JSON, or `[names]` in `models_file`."""
@@ -178,6 +193,11 @@ class Settings(BaseSettings):
         """The names of the settings and of the file; the settings win. Raises `Misconfigured`."""
         return {**(read_names(self.models_file) if self.models_file else {}), **self.names}
 
+    def paid(self) -> Mapping[str, Paid]:
+        """Every model of an endpoint by its name, and how much of it may be used up. Raises `Misconfigured`."""
+        pairs = [(endpoint, model) for endpoint in self.endpoints() for model in endpoint.models]
+        return {model.name: Paid(Target(endpoint.name, model.name), model.allowance) for endpoint, model in pairs}
+
     def endpoints(self) -> tuple[EndpointSettings, ...]:
         """The configured endpoints; none means that the offline model answers. Raises `Misconfigured`."""
         if self.models_file is not None:
@@ -194,6 +214,10 @@ class Settings(BaseSettings):
                 input_usd_per_mtok=self.model_input_usd_per_mtok,
                 output_usd_per_mtok=self.model_output_usd_per_mtok,
                 accepts=self.model_accepts,
+                requests_per_min=self.model_requests_per_min,
+                tokens_per_min=self.model_tokens_per_min,
+                concurrency=self.model_concurrency,
+                usd_per_day=self.model_usd_per_day,
             )
             for name in self.models
         )

@@ -43,6 +43,7 @@ from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook, looking_client
+from agent.adapters.streams.pacing import RedisPacer
 from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
 from agent.envelope import Envelope
@@ -83,6 +84,12 @@ class Cast:
         """Every route that any of the agents has."""
         return sorted({route.name for bound in self.agents.values() for route in bound.router.routes.values()})
 
+    def models_at(self, route: str) -> frozenset[str]:
+        """Every model that a step of this route may call; none where nobody knows of one."""
+        calling = {name: bound.models_at(route) for name, bound in self.agents.items()}
+        named = {model for it in self.names.values() if calling.get(it.agent) for model in it.models}
+        return frozenset().union(named, *calling.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -110,6 +117,7 @@ class Connected:
     meter: PostgresMeter
     counters: RedisCounters
     outgoing: PostgresOutgoing
+    pacer: RedisPacer
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -254,6 +262,7 @@ async def connected(
                 PostgresMeter(pool),
                 RedisCounters(client, keys),
                 PostgresOutgoing(pool),
+                RedisPacer(client, keys),
             )
             await ledger.drain()
     finally:

@@ -26,7 +26,10 @@ PAUSED_S = 0.1
 
 
 class Consumer:
-    """Runs `handle` for the entries of one route, at most `slots` at once; takes none while the route is `paused`."""
+    """Runs `handle` for the entries of one route, at most `slots` at once; takes none while the route is `paused`.
+
+    While it is `resting` it reads nothing new, and still takes over what the dead left: that waits long enough already.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class Consumer:
         lease_s: float,
         grace: Grace,
         paused: Callable[[], bool] = lambda: False,
+        resting: Callable[[], bool] = lambda: False,
     ) -> None:
         self._paused = paused
+        self._resting = resting
         self._reader = reader
         self._handle = handle
         self._ledger = ledger
@@ -57,7 +62,7 @@ class Consumer:
         while not (stop.is_set() or self.joined.is_set()):
             await self._until_away(self._join)
         while not stop.is_set():
-            if self._paused():
+            if self._paused() or self._resting():
                 await _wait(stop, PAUSED_S)
                 continue
             free = self._slots - len(self._held)

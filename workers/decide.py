@@ -21,7 +21,8 @@ from agent.ports import Archive, Begun, Ledger
 from agent.prompting import Prompt, PromptBook
 from agent.request import Request
 from agent.run import Run
-from workers.perform import Perform, Recording, within_budget
+from workers.pacing import Pacing
+from workers.perform import Perform, Recording, paced, within_budget
 from workers.watch import Watch, Watched
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,7 @@ class Decider:
     archive: Archive
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     watch: Watch = field(default_factory=Watch)
+    pacing: Pacing = field(default_factory=Pacing)
     max_deliveries: int = 8
 
     async def __call__(self, begun: Begun) -> Outcome:
@@ -68,6 +70,7 @@ class Decider:
         await self._fetch_prompts(run)
         event = run.events[-1]
         events = await agent.router.route(event).step(event, run, self._ask(begun, agent))
+        self.pacing.saw(run, event, events)
         route = agent.router.next(events)
         sealed = tuple(seal(new, agent=agent.id, prompts=begun.prompts, trace=begun.trace) for new in events)
         return Advance(sealed, route, _status(events[-1]))
@@ -86,8 +89,9 @@ class Decider:
             raise Unfamiliar(f"agent {begun.agent!r} is not configured in this worker") from None
 
     def _ask(self, begun: Begun, agent: BoundAgent) -> Ask:
-        ask = self.perform.bind(begun)
-        return Recording(within_budget(ask, self.perform, begun, agent.agent.budget), self.perform, begun, self.ledger)
+        ask = paced(self.perform.bind(begun), self.pacing, begun)
+        careful = within_budget(ask, self.perform, begun, agent.agent.budget)
+        return Recording(careful, self.perform, begun, self.ledger, self.pacing)
 
     async def _fetch_prompts(self, run: Run) -> None:
         """Bring the prompt versions that this run started with, wherever they have gone since."""
@@ -137,9 +141,12 @@ def archived(name: str, version: str, kept: str) -> Prompt:
 
 
 def chance(begun: Begun) -> float:
-    """A number in [0, 1) for the jitter of this attempt: spread over runs, and the same when it is asked again."""
+    """A number in [0, 1) for the jitter of this delivery: spread over runs, and the same when it is asked again.
+
+    An attempt that is not used up comes again under its own number, and must not meet the same company each time.
+    """
     pointer = begun.pointer
-    digest = sha256(f"{pointer.key}/{pointer.attempt}".encode()).digest()
+    digest = sha256(f"{pointer.key}/{pointer.attempt}/{begun.number}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 

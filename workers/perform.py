@@ -20,6 +20,7 @@ from agent.events import Usage
 from agent.ports import Begun, Call, Ledger
 from agent.steps import Budget
 from agent.telemetry import metrics, tracing
+from workers.pacing import Pacing
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +159,17 @@ def within_budget(ask: Ask, perform: Perform, begun: Begun, budget: Budget) -> A
     return careful
 
 
+def paced(ask: Ask, pacing: Pacing, begun: Begun) -> Ask:
+    """`ask` that makes no call of a model that has been put on hold since the call got its turn. Raises `Held`."""
+
+    async def patient(effect: Effect[T], /) -> T:
+        if isinstance(effect, CallModel):
+            pacing.check(effect, begun.agent)
+        return await ask(effect)
+
+    return patient
+
+
 def _check(what: str, might_be: Decimal | int, most: Decimal | int | None) -> None:
     if most is not None and might_be > most:
         raise Permanent(f"the call might take the run to {might_be} {what}; it may spend {most}", kind="budget")
@@ -177,13 +189,15 @@ class Recording:
     """`ask` that keeps what was asked and answered.
 
     An answer on record is given again and never paid again. A paid call is on record before it is made, and earlier
-    answers of the same delivery before another question is asked; the last ones are written with the outcome.
+    answers of the same delivery before another question is asked; the last ones are written with the outcome. A call
+    that does not get its turn is not made and leaves nothing on record.
     """
 
     ask: Ask
     perform: Perform
     begun: Begun
     ledger: Ledger
+    pacing: Pacing = field(default_factory=Pacing)
     seen: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, effect: Effect[T], /) -> T:
@@ -196,9 +210,10 @@ class Recording:
             return cast(T, effect.answer_type.model_validate_json(recorded))
         await self.ledger.record(self.begun)
         call = self._call(effect, name, occurrence)
-        if isinstance(effect, CallModel) and call.worst_case_usd != 0:
-            await self.ledger.intend(self.begun, call)
-        return await self._made(effect, call)
+        async with self.pacing.turn(self.begun, call):
+            if isinstance(effect, CallModel) and call.worst_case_usd != 0:
+                await self.ledger.intend(self.begun, call)
+            return await self._made(effect, call)
 
     async def _made(self, effect: Effect[T], call: Call) -> T:
         began = time.monotonic()
@@ -213,6 +228,7 @@ class Recording:
             raise
         else:
             _answered(call, answer)
+            self.pacing.answered(call.model, answer)
             return answer
         finally:
             call.duration_ms = (time.monotonic() - began) * 1000

@@ -18,6 +18,7 @@ from agent.telemetry import serving
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher, sender
 from workers.courier import Courier
 from workers.decide import Decider
+from workers.pacing import Knocking, Pacing
 from workers.perform import Perform
 from workers.persistent import Persistent
 from workers.recover import Recovery
@@ -80,9 +81,17 @@ def build(
 ) -> Worker:
     """A worker over engines that are open already."""
     ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
+    pacing = Pacing(engines.pacer, models=settings.paid(), agents=tuple(company.agents))
+    resting = {route: Knocking(partial(pacing.waiting, company.models_at(route))) for route in routes}
     besides: Sequence[Chore] = (build_relay(settings, company, engines).run, partial(carry, settings, engines))
     decider = Decider(
-        company.agents, perform, ledger, company.book, engines.ledger, max_deliveries=settings.max_deliveries
+        company.agents,
+        perform,
+        ledger,
+        company.book,
+        engines.ledger,
+        pacing=pacing,
+        max_deliveries=settings.max_deliveries,
     )
     return Worker(
         decider,
@@ -99,6 +108,7 @@ def build(
             *(besides if relaying else ()),
         ],
         paused=paused,
+        resting=resting,
     )
 
 

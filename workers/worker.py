@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -27,8 +27,10 @@ Chore = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Worker:
-    """Consumes the given routes, but for those that are `paused`, until `stop` is set, then drains for at most
-    `drain_s`."""
+    """Consumes the given routes, but for those that are `paused` or `resting`, until `stop` is set.
+
+    Then it drains for at most `drain_s`.
+    """
 
     def __init__(
         self,
@@ -43,10 +45,12 @@ class Worker:
         drain_s: float,
         chores: Sequence[Chore] = (),
         paused: Callable[[str], bool] = lambda route: False,
+        resting: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
         self._chores = chores
         self._drain_s = drain_s
         self._heartbeat = heartbeat
+        self._pacing = decider.pacing
         self._closing = Closing(decider)
         self._held = Holding(streams, heartbeat, min(decider.max_deliveries, 3), ledger.deliveries)
         self.grace = Grace(lease_s)
@@ -61,6 +65,7 @@ class Worker:
                 lease_s=lease_s,
                 grace=self.grace,
                 paused=partial(paused, route),
+                resting=(resting or {}).get(route, lambda: False),
             )
             for route in routes
         ]
@@ -70,7 +75,7 @@ class Worker:
         done = asyncio.Event()
         telling = asyncio.create_task(self._tell(ready))
         await self._heartbeat.start()
-        beating = asyncio.create_task(self._heartbeat.keep(done))
+        keeping = [asyncio.create_task(keep(done)) for keep in (self._heartbeat.keep, self._pacing.run)]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for chore in self._chores:
@@ -82,7 +87,7 @@ class Worker:
         finally:
             telling.cancel()
             done.set()
-            await asyncio.gather(beating, return_exceptions=True)
+            await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _leave(self) -> None:
         """Let work end, hand over what does not, and go."""

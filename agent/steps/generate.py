@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.effects import Ask, CallModel, ModelAnswer
-from agent.errors import Permanent, Transient, Unfamiliar
+from agent.errors import Held, Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed
-from agent.outcome import TOO_LONG, failure_of
+from agent.failures import follows
+from agent.outcome import RATE_LIMITED, TOO_LONG, failure_of
 from agent.prompting import Fence, Prompt, PromptBook, opening
 from agent.request import Message, question_of
 from agent.run import Run
@@ -67,20 +68,19 @@ class Drafting:
         raise failed
 
     async def draft(self, prompt: Prompt, run: Run, ask: Ask, messages: tuple[Message, ...]) -> ModelAnswer:
-        """The answer of the first model that gives one.
+        """The answer of the first model that gives one; a failure that is no model's fault ends the search.
 
-        Raises what the last one raised; but `Transient` if any of them might answer later, so that it is asked again,
-        and else that it was too long for one of them, which can be helped.
+        Raises what `gravest` says of all that failed.
         """
-        failed: Transient | Permanent = Permanent("no model is configured", kind="rejected")
+        failed: list[Transient | Permanent] = []
         for model in run.request.models or self.models:
             try:
                 return await ask(self._call(model, prompt, run, messages))
-            except Transient as error:
-                failed = error
-            except Permanent as error:
-                failed = failed if isinstance(failed, Transient) or failed.kind == TOO_LONG else error
-        raise failed
+            except (Transient, Permanent) as error:
+                if not follows(error.kind).next_model:
+                    raise
+                failed.append(error)
+        raise gravest(failed)
 
     def _call(self, model: str, prompt: Prompt, run: Run, messages: tuple[Message, ...]) -> CallModel:
         request, params = run.request, prompt.params
@@ -117,6 +117,32 @@ class Generate:
         if any(isinstance(fact, RunFailed) for fact in facts):
             return facts
         return [*facts, await self.drafting.drafted(run, ask)]
+
+
+def gravest(failed: Sequence[Transient | Permanent]) -> Transient | Permanent:
+    """What is to be done where every model of a chain failed.
+
+    A call that failed and may pass is tried again. Where models are only to be waited for, it is the one that is free
+    first. Else nothing helps, but for a call that was too long for one of them.
+    """
+    waits = {error: wait_s for error in failed if (wait_s := _wait_s(error)) is not None}
+    passing = [error for error in failed if isinstance(error, Transient) and error not in waits]
+    if passing:
+        return passing[-1]
+    if waits:
+        return min(waits, key=waits.__getitem__)
+    last = failed[-1] if failed else Permanent("no model is configured", kind="rejected")
+    return next((error for error in failed if error.kind == TOO_LONG), last)
+
+
+def _wait_s(error: Transient | Permanent) -> float | None:
+    """How long to wait for a model to which nothing is wrong but that it has enough to do."""
+    match error:
+        case Held(wait_s=wait_s):
+            return wait_s
+        case Overloaded(kind=kind, retry_after_s=wait_s) if kind == RATE_LIMITED:
+            return wait_s
+    return None
 
 
 def drafted(answer: ModelAnswer, prompt: Prompt, repairs: int) -> AnswerDrafted:

@@ -37,6 +37,11 @@ REDIS_LOSSES = Counter("cuelight_redis_losses", "Times that Redis was found to h
 CALLS = Counter("cuelight_model_calls", "Model calls by what came of them.", ["model", "endpoint", "status"])
 """`status`: answered, unknown, or the failure class."""
 CALL_SECONDS = Histogram("cuelight_model_call_seconds", "How long model calls took.", ["model"], buckets=QUICK_S)
+CALLS_HELD = Counter(
+    "cuelight_model_calls_held",
+    "Calls that were not made, by what their model was on hold for.",
+    ["model", "endpoint", "kind"],
+)
 TOKENS = Counter("cuelight_tokens", "Tokens of model calls, failed ones included.", ["model", "kind"])
 COST = Counter("cuelight_cost_usd", "Cost of model calls whose price is known, in USD.", ["model"])
 

@@ -10,6 +10,7 @@ from agent.testing.jobs import MemoryJobs
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
 from agent.testing.metering import MemoryCounters, MemoryMeter
+from agent.testing.pacing import MemoryPacer
 from agent.testing.pauses import MemoryPauses
 from agent.testing.presence import MemoryPresence
 from agent.testing.privacy import MemoryPrivacy
@@ -36,6 +37,7 @@ __all__ = [
     "MemoryLedger",
     "MemoryLetters",
     "MemoryMeter",
+    "MemoryPacer",
     "MemoryPauses",
     "MemoryPresence",
     "MemoryPrivacy",

@@ -15,6 +15,7 @@ from agent.envelope import Envelope
 from agent.jobs import Jobs
 from agent.letters import Letters
 from agent.metering import Counters, Meter
+from agent.pacing import Pacer
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Place, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
@@ -35,6 +36,7 @@ from agent.testing import (
     MemoryLedger,
     MemoryLetters,
     MemoryMeter,
+    MemoryPacer,
     MemoryPauses,
     MemoryPresence,
     MemoryPrivacy,
@@ -130,6 +132,18 @@ class Counting(Protocol):
         """What FLUSHALL does."""
 
 
+class PacingUnderTest(Protocol):
+    """A pacer, and a hand on its store's clock and memory."""
+
+    @property
+    def pacer(self) -> Pacer: ...
+    async def advance(self, seconds: int) -> None:
+        """Let so much time pass for all that stands there."""
+
+    async def wipe(self) -> None:
+        """What FLUSHALL does."""
+
+
 class Transport(Protocol):
     """Streams, and what a reader and an operator do with them."""
 
@@ -220,6 +234,20 @@ class MemoryCounting:
 
     async def wipe(self) -> None:
         self.counters.wipe()
+
+
+class MemoryPacing:
+    """The twin."""
+
+    def __init__(self) -> None:
+        self._clock = HeldClock()
+        self.pacer = MemoryPacer(self._clock)
+
+    async def advance(self, seconds: int) -> None:
+        self._clock.advance(seconds)
+
+    async def wipe(self) -> None:
+        self.pacer.wipe()
 
 
 class MemoryTransport:

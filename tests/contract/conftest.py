@@ -8,8 +8,17 @@ from typing import cast
 import pytest
 
 from agent.adapters.embedded import Engines
-from tests.contract.backends import Counting, MemoryCounting, MemoryStore, MemoryTransport, Store, Transport
-from tests.contract.real import RealCounting, RealStore, RealTransport, migrated_template
+from tests.contract.backends import (
+    Counting,
+    MemoryCounting,
+    MemoryPacing,
+    MemoryStore,
+    MemoryTransport,
+    PacingUnderTest,
+    Store,
+    Transport,
+)
+from tests.contract.real import RealCounting, RealPacing, RealStore, RealTransport, migrated_template
 from tests.engines import fresh_database
 
 
@@ -39,6 +48,22 @@ async def real_counting(engines: Engines, redis_prefix: str) -> AsyncIterator[Co
 @pytest.fixture(params=["memory", "real"])
 def counting(request: pytest.FixtureRequest) -> Counting:
     return cast(Counting, request.getfixturevalue(f"{request.param}_counting"))
+
+
+@pytest.fixture
+def memory_pacing() -> PacingUnderTest:
+    return MemoryPacing()
+
+
+@pytest.fixture
+async def real_pacing(engines: Engines, redis_prefix: str) -> AsyncIterator[PacingUnderTest]:
+    async with RealPacing.connected(engines.urls.redis_url, redis_prefix) as pacing:
+        yield pacing
+
+
+@pytest.fixture(params=["memory", "real"])
+def pacing(request: pytest.FixtureRequest) -> PacingUnderTest:
+    return cast(PacingUnderTest, request.getfixturevalue(f"{request.param}_pacing"))
 
 
 @pytest.fixture

@@ -29,9 +29,11 @@ from agent.adapters.ledger.webhooks import PostgresWebhooks
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.keys import Keys
+from agent.adapters.streams.pacing import RedisPacer
 from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
+from agent.failures import FAILING, INVALID
 from agent.ports import Delivery, FeedRow, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
@@ -196,6 +198,45 @@ def _aged(name: str, value: str, seconds: int) -> str:
     if name == "day":
         return str(int(value) - seconds // 86_400)
     return str(int(value) - seconds) if name == "filled" else value
+
+
+class RealPacing:
+    """Redis, whose clock is the server's: time passes by making all that stands there older."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self.pacer = RedisPacer(client, Keys(prefix))
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, prefix: str) -> AsyncIterator[RealPacing]:
+        client = connect_streams(url)
+        try:
+            yield cls(client, prefix)
+        finally:
+            await client.aclose()
+
+    async def advance(self, seconds: int) -> None:
+        async for key in self._client.scan_iter(f"{self._prefix}:pace:*"):
+            if key.endswith(":calls"):
+                calls: Any = await self._client.zrange(key, 0, -1, withscores=True)
+                await self._client.zadd(key, {str(call): at - seconds * 1000 for call, at in calls})
+                continue
+            said: Any = await self._client.hgetall(key)
+            part_s = (FAILING if key.endswith(":all") else INVALID).window_s / 3
+            aged: Any = {_older(name, seconds): _passed(name, it, seconds, part_s) for name, it in said.items()}
+            await self._client.delete(key)
+            await self._client.hset(key, mapping=aged)
+
+    async def wipe(self) -> None:
+        async for key in self._client.scan_iter(f"{self._prefix}:*"):
+            await self._client.delete(key)
+
+
+def _passed(name: str, value: str, seconds: int, part_s: float) -> str:
+    units_s = {"until": 0.001, "half": 0.001, "tailr": 0.001, "tailt": 0.001, "part": part_s, "day": 86_400}
+    return str(int(value) - int(seconds / units_s[name])) if name in units_s else value
 
 
 class RealTransport:

@@ -93,13 +93,15 @@ async def test_the_next_model_is_asked_when_the_first_fails_and_the_failed_call_
         assert body["metadata"]["cuelight.model_calls"] == "2"
 
 
-async def test_a_rate_limit_of_all_models_postpones_the_work_for_as_long_as_they_say(house: Open) -> None:
+async def test_a_rate_limit_of_all_models_postpones_the_work_for_as_long_as_they_say(
+    house: Open,
+) -> None:
     limited = {"fault": {"kind": "rate_limited", "retry_after_ms": 400}, "times": 2}
     async with at_work(house(limited, {"answer": RIGHT})) as (it, http):
         body = await ask(http)
         assert_right(body)
         first, second = (row for row in await it.attempts(body["id"]) if row["route"] == "generate")
-        assert (first["outcome"], first["error_kind"], second["attempt"]) == ("postpone", "rate_limited", 2)
+        assert (first["outcome"], first["error_kind"], second["attempt"]) == ("park", "rate_limited", 1)
         assert (second["began_at"] - first["ended_at"]).total_seconds() > 0.39
         assert [row["status"] for row in await it.calls(body["id"])] == ["failed", "failed", "answered"]
 

@@ -51,7 +51,7 @@ async def test_a_time_to_wait_is_obeyed_though_worker_and_redis_forgot_it(house:
         waiting = asyncio.create_task(http.post("/v1/responses", json=QUESTION))
 
         async def postponed() -> bool:
-            return bool(await it.pool.fetchval("select attempt = 2 from work where route = 'generate'"))
+            return bool(await it.pool.fetchval("select due_at > clock_timestamp() + interval '1 s' from work"))
 
         async with it.worker():
             await until(postponed)

@@ -93,7 +93,8 @@ async def test_a_step_that_ends_the_run_advances_it_to_its_ending() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Transient("away"), Overloaded("wait", retry_after_s=7), ValueError("a bug"), TimeoutError()]
+    "error",
+    [Transient("away"), Overloaded("wait", retry_after_s=7, kind="server"), ValueError("a bug"), TimeoutError()],
 )
 async def test_what_may_pass_is_tried_again(error: Exception) -> None:
     outcome = await decided(raising(error), await attempt())

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agent.errors import Overloaded, Permanent, Transient, Undecodable, Unfamiliar, Unroutable
+from agent.errors import Held, Overloaded, Permanent, Transient, Undecodable, Unfamiliar, Unroutable
 from agent.outcome import MESSAGES, PARK_S, Backoff, Bury, Postpone, RetryPolicy, failure_of
 
 POLICY = RetryPolicy()
@@ -32,9 +32,7 @@ def test_the_absence_of_our_own_engines_uses_up_no_attempt(kind: str) -> None:
     assert not outcome.counted
 
 
-@pytest.mark.parametrize(
-    ("kind", "attempts"), [("transport", 14), ("server", 14), ("malformed", 3), ("empty", 3), ("rate_limited", 10)]
-)
+@pytest.mark.parametrize(("kind", "attempts"), [("transport", 14), ("server", 14), ("malformed", 3), ("empty", 3)])
 def test_attempts_are_bounded_by_the_kind_of_failure(kind: str, attempts: int) -> None:
     assert isinstance(POLICY.settle(attempts - 1, Transient("no", kind=kind), 0.9), Postpone)
     last = POLICY.settle(attempts, Transient("no", kind=kind), 0.9)
@@ -43,7 +41,7 @@ def test_attempts_are_bounded_by_the_kind_of_failure(kind: str, attempts: int) -
     assert last.reason == f"after {attempts} attempts: Transient: no"
 
 
-@pytest.mark.parametrize("kind", ["transport", "server", "rate_limited"])
+@pytest.mark.parametrize("kind", ["transport", "server"])
 def test_an_endpoint_that_is_away_for_half_a_minute_costs_hardly_a_run(kind: str) -> None:
     dice = random.Random(1)
 
@@ -61,7 +59,21 @@ def test_no_retry_comes_sooner_than_the_far_side_asked_for() -> None:
     soonest = POLICY.settle(1, Overloaded("wait", retry_after_s=7.0), 0.0)
     later = POLICY.settle(1, Overloaded("wait", retry_after_s=7.0), 0.5)
     assert isinstance(soonest, Postpone) and isinstance(later, Postpone)
-    assert (soonest.delay_s, later.delay_s) == (7.0, 7.5)
+    assert (soonest.delay_s, later.delay_s) == (7.0, 7.25)
+
+
+@pytest.mark.parametrize("attempt", [1, 100])
+@pytest.mark.parametrize(
+    "error", [Overloaded("wait", retry_after_s=7.0), Held("on hold", wait_s=7.0, kind="server")], ids=["told", "held"]
+)
+def test_waiting_for_a_model_uses_up_no_attempt(error: Overloaded | Held, attempt: int) -> None:
+    outcome = POLICY.settle(attempt, error, 0.5)
+    assert outcome == Postpone(7.25, error.kind, f"{type(error).__name__}: {error}", counted=False)
+
+
+def test_a_server_that_fails_and_names_a_time_has_failed() -> None:
+    outcome = POLICY.settle(1, Overloaded("wait", retry_after_s=7.0, kind="server"), 0.5)
+    assert outcome == Postpone(7.25, "server", "Overloaded: wait", counted=True)
 
 
 @pytest.mark.parametrize("error", [Permanent("no"), Undecodable("no"), Unroutable("no"), Permanent("no", kind="quota")])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from agent.pacing import Target
 from agent.ports import Pointer
 
 
@@ -40,6 +42,19 @@ class Keys:
         """The set of runs that are under way for a project, or for one of its keys."""
         return f"{self.prefix}:limits:{{{project}}}:running:{key or ''}"
 
+    def pace(self, target: Target, agent: str = "") -> str:
+        """The hash of a model: its hold, what its breaker counts, what was used lately; or that for one agent only."""
+        return f"{self.prefix}:pace:{{{_tag(target)}}}:{f'agent:{quote(agent)}' if agent else 'all'}"
+
+    def under_way(self, target: Target) -> str:
+        """The calls of a model that are under way; on the slot of its hash."""
+        return f"{self.prefix}:pace:{{{_tag(target)}}}:calls"
+
+    @property
+    def holds(self) -> str:
+        """The channel on which holds of models are told."""
+        return f"{self.prefix}:holds"
+
     @property
     def feed(self) -> str:
         """The public feed of events: see `docs/feed.md`."""
@@ -49,3 +64,8 @@ class Keys:
     def epoch(self) -> str:
         """The hash that tells whether this Redis is the one that the ledger knows."""
         return f"{self.prefix}:epoch"
+
+
+def _tag(target: Target) -> str:
+    """Names of models may hold anything, braces too."""
+    return f"{quote(target.endpoint, safe='')}/{quote(target.model, safe='')}"
