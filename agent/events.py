@@ -189,6 +189,18 @@ class DraftRejected(Event):
         return {"checks": ",".join(checks), "problems": str(len(self.problems)), "repairs": str(self.repairs)}
 
 
+class ModelsPassedOver(Event):
+    """These models of the chain are not asked any more in this run: their drafts did not hold, repaired or not."""
+
+    type = "models.passed_over"
+    models: tuple[str, ...]
+    repairs: int
+    """How many repairs led to the last of their drafts."""
+
+    def public(self) -> Mapping[str, str]:
+        return {"models": ",".join(self.models), "repairs": str(self.repairs)}
+
+
 class AnswerAccepted(Ending):
     """The one checked answer: text, calls of the client's functions, or both.
 
@@ -268,6 +280,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     PassagesFound,
     AnswerDrafted,
     DraftRejected,
+    ModelsPassedOver,
     AnswerAccepted,
     RunFailed,
     RunCancelled,

@@ -1,7 +1,7 @@
 """What a draft must pass before a word of it leaves the service. Pure: texts in, problems out."""
 
 from agent.checks.citing import cite, supports
-from agent.checks.draft import Check, Cited, Draft
+from agent.checks.draft import Check, Cited, Draft, grounding
 from agent.checks.grounding import (
     GROUNDED,
     answers_something,
@@ -23,6 +23,7 @@ __all__ = [
     "citations_are_given",
     "cite",
     "claims_are_cited",
+    "grounding",
     "parse",
     "passages_exist",
     "quotes_are_found",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.events import Passage
 from agent.items import FunctionCall
@@ -40,3 +41,22 @@ Check = Callable[[Draft], Iterable[str]]
 
 The function's name is the check's name in events and messages.
 """
+
+
+AnyCheck = TypeVar("AnyCheck", bound=Check)
+_GROUNDING = "about_grounding"
+
+
+def grounding(check: AnyCheck) -> AnyCheck:
+    """Marks a check whose problems more passages may help with: the search is widened before the model is asked again.
+
+    All other problems are of form, and the model can mend them with what it has.
+    """
+    vars(check)[_GROUNDING] = True
+    return check
+
+
+def is_grounding(check: Check) -> bool:
+    """Whether a check was marked by `grounding`, also under `functools.partial`."""
+    inner = check.func if isinstance(check, functools.partial) else check
+    return bool(getattr(inner, _GROUNDING, False))

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 
 from agent.checks.citing import Located, supports
-from agent.checks.draft import Cited, Draft
+from agent.checks.draft import Cited, Draft, grounding
 from agent.checks.finding import (
     LEAST_WIDTH,
     LEAST_WORDS,
@@ -51,6 +51,7 @@ def citations_are_given(draft: Draft) -> Iterator[str]:
         yield f"there are more than {MOST_CITATIONS} citations; give the best ones"
 
 
+@grounding
 def passages_exist(draft: Draft) -> Iterator[str]:
     """Every citation, and every mark like [p1] in the answer, names a passage that was given."""
     labels = ", ".join(passage.label for passage in draft.passages[:20]) or "none, there are no passages"
@@ -63,6 +64,7 @@ def passages_exist(draft: Draft) -> Iterator[str]:
         yield f"the answer is marked [{name}], but there is no such passage"
 
 
+@grounding
 def quotes_are_found(draft: Draft) -> Iterator[str]:
     """Every quote stands word for word in the passage that it names, and is long enough to mean it.
 
@@ -73,6 +75,7 @@ def quotes_are_found(draft: Draft) -> Iterator[str]:
     yield from islice((problem for problem in problems if problem), MOST_PROBLEMS)
 
 
+@grounding
 def claims_are_cited(draft: Draft) -> Iterator[str]:
     """Every sentence with a number or a quotation stands on a citation whose passage has these too.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agent.effects import Ask, CallModel, ModelAnswer
 from agent.errors import Held, Overloaded, Permanent, Transient, Unfamiliar
@@ -16,8 +17,13 @@ from agent.run import Run
 from agent.steps.parts import Parts
 from agent.steps.recall import conversation_of, recalled, request_of, versions_of
 
-Onwards = Callable[[Prompt, tuple[Message, ...]], tuple[Message, ...]]
-"""What a call is asked with, given its prompt and how every call of the run begins."""
+Onwards = Callable[[Prompt, tuple[Message, ...], str], tuple[Message, ...]]
+"""What a call is asked with, given its prompt, how every call of the run begins, and the model."""
+
+
+def opening_alone(prompt: Prompt, opened: tuple[Message, ...], model: str) -> tuple[Message, ...]:
+    """The question as it is first asked."""
+    return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +47,55 @@ class Drafting:
             raise Unfamiliar(f"run {run.id} started without a prompt {self.prompt!r}")
         return self.book.get(self.prompt, version)
 
+    def chain(self, run: Run) -> tuple[str, ...]:
+        """The models that a run may ask, the first choice first."""
+        return run.request.models or self.models
+
     async def drafted(
-        self, run: Run, ask: Ask, repairs: int = 0, onwards: Onwards = lambda prompt, opened: opened
+        self,
+        run: Run,
+        ask: Ask,
+        repairs: int = 0,
+        onwards: Onwards = opening_alone,
+        models: Sequence[str] | None = None,
     ) -> AnswerDrafted | RunFailed:
-        """The draft that a model wrote after `onwards` said what follows the opening; an ending if it is too long."""
+        """The draft that a model wrote after `onwards` said what follows the opening; an ending if it is too long.
+
+        The first of `models` that answers; by default of the whole chain.
+        """
         prompt = self.prompt_of(run)
         try:
-            answer = await self._answer(prompt, run, ask, onwards)
+            answer = await self._answer(prompt, run, ask, onwards, self.chain(run) if models is None else models)
         except Permanent as error:
             if error.kind != TOO_LONG:
                 raise
             return failure_of(TOO_LONG, repairs)
         return drafted(answer, prompt, repairs)
 
-    async def _answer(self, prompt: Prompt, run: Run, ask: Ask, onwards: Onwards) -> ModelAnswer:
+    async def _answer(self, prompt: Prompt, run: Run, ask: Ask, onwards: Onwards, models: Sequence[str]) -> ModelAnswer:
         """The answer to the longest version of the conversation that a model can take."""
         failed = Permanent("there is no conversation", kind=TOO_LONG)
         for conversation in versions_of(run):
             opened = opening(prompt, request_of(run), passages_of(run), fence_of(run), conversation, self.output_schema)
             try:
-                return await self.draft(prompt, run, ask, onwards(prompt, opened))
+                return await self.draft(prompt, run, ask, partial(onwards, prompt, opened), models)
             except Permanent as error:
                 if error.kind != TOO_LONG:
                     raise
                 failed = error
         raise failed
 
-    async def draft(self, prompt: Prompt, run: Run, ask: Ask, messages: tuple[Message, ...]) -> ModelAnswer:
+    async def draft(
+        self, prompt: Prompt, run: Run, ask: Ask, told: Callable[[str], tuple[Message, ...]], models: Sequence[str]
+    ) -> ModelAnswer:
         """The answer of the first model that gives one; a failure that is no model's fault ends the search.
 
         Raises what `gravest` says of all that failed.
         """
         failed: list[Transient | Permanent] = []
-        for model in run.request.models or self.models:
+        for model in models:
             try:
-                return await ask(self._call(model, prompt, run, messages))
+                return await ask(self._call(model, prompt, run, told(model)))
             except (Transient, Permanent) as error:
                 if not follows(error.kind).next_model:
                     raise

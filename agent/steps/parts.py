@@ -26,6 +26,7 @@ class Budget:
     """What one run may use up. `usd` is None where only the other limits count."""
 
     repairs: int = 2
+    """Of each model of the chain; 0: the first draft is the only one."""
     max_output_tokens: int = 1024
     """Of one reply; a request may ask for less."""
     deadline_s: float = 120.0

@@ -24,6 +24,7 @@ from agent.events import (
     AnswerDrafted,
     DraftRejected,
     Event,
+    ModelsPassedOver,
     Passage,
     PassagesFound,
     Problem,
@@ -45,6 +46,7 @@ TOWER = Passage(
 )
 RECEIVED = RequestReceived(agent="documents")
 FOUND = PassagesFound(query="How high?", collection="default", index_version=7, passages=(TOWER,))
+ALONE = replace(DRAFTING, models=("large",))
 SECRET = "xyzzy"
 
 
@@ -403,7 +405,7 @@ async def test_a_second_repair_shows_the_newest_draft_only() -> None:
 async def test_after_the_last_repair_the_run_fails_and_no_model_is_asked() -> None:
     event = rejected(f"The quote {SECRET!r} is not in p1.", "Another.", repairs=2)
     run = run_of(RECEIVED, FOUND, draft_of(SECRET, repairs=2), event)
-    (after,) = await Repair(DRAFTING, repairs=2)(event, run, Script())
+    (after,) = await Repair(ALONE, repairs=2)(event, run, Script())
     assert after == RunFailed(
         code="no_valid_answer",
         message="The answer did not pass its checks after 2 repairs: quotes_are_found.",
@@ -414,7 +416,7 @@ async def test_after_the_last_repair_the_run_fails_and_no_model_is_asked() -> No
 async def test_a_repair_that_changed_nothing_is_not_paid_for_again() -> None:
     before, event = rejected("A.", "B."), rejected("B.", "A.", repairs=1)
     run = run_of(RECEIVED, FOUND, draft_of("one"), before, draft_of("two", repairs=1), event)
-    (after,) = await Repair(DRAFTING, repairs=5)(event, run, Script())
+    (after,) = await Repair(ALONE, repairs=5)(event, run, Script())
     assert isinstance(after, RunFailed)
     assert "after 1 repair: quotes_are_found." in after.message
 
@@ -431,3 +433,146 @@ async def test_a_repair_goes_down_the_chain_of_models_too() -> None:
     (after,) = await Repair(DRAFTING, repairs=2)(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask)
     assert isinstance(after, AnswerDrafted)
     assert after.model == "small"
+
+
+# Repair: down the chain, and with more passages
+
+
+def passage(number: int) -> Passage:
+    told = f"Storey {number} has a lamp."
+    return TOWER.model_copy(update={"id": f"psg_{number}", "label": "", "text": told})
+
+
+async def test_when_the_repairs_of_a_model_are_used_up_the_next_one_begins_anew() -> None:
+    event = rejected("Second.", repairs=1)
+    run = run_of(RECEIVED, FOUND, draft_of("one"), rejected("First."), draft_of("two", repairs=1), event)
+    ask = Script({CallModel: [says("three", model="small")]})
+    passed, after = await Repair(DRAFTING, repairs=1)(event, run, ask)
+    assert passed == ModelsPassedOver(models=("large",), repairs=1)
+    assert after == draft_of("three", model="small", repairs=2)
+    asked = call(ask.asked[0])
+    assert asked.model == "small"
+    assert asked.messages == await first_messages(), "no bad draft anchors it"
+
+
+async def test_when_the_same_problems_come_back_the_next_model_is_asked_at_once() -> None:
+    before, event = rejected("A.", "B."), rejected("B.", "A.", repairs=1)
+    run = run_of(RECEIVED, FOUND, draft_of("one"), before, draft_of("two", repairs=1), event)
+    ask = Script({CallModel: [says("three", model="small")]})
+    passed, _ = await Repair(DRAFTING, repairs=5)(event, run, ask)
+    assert passed == ModelsPassedOver(models=("large",), repairs=1)
+
+
+def handed_on(*events: Event) -> Run:
+    """A run that the large model had three tries at, and the small one this."""
+    tries = [draft_of("one"), rejected("A."), draft_of("two", repairs=1), rejected("A.", repairs=1)]
+    return run_of(RECEIVED, FOUND, *tries, ModelsPassedOver(models=("large",), repairs=1), *events)
+
+
+async def test_the_next_model_has_as_many_repairs_as_the_first_whatever_its_problems_were() -> None:
+    event = rejected("A.", repairs=2)
+    ask = Script({CallModel: [says("four", model="small")]})
+    (after,) = await Repair(DRAFTING, repairs=1)(
+        event, handed_on(draft_of("three", model="small", repairs=2), event), ask
+    )
+    assert after == draft_of("four", model="small", repairs=3)
+    asked = call(ask.asked[0])
+    assert (asked.model, asked.messages[-2].content) == ("small", "three")
+
+
+async def test_after_the_last_model_the_run_fails() -> None:
+    event = rejected("C.", repairs=3)
+    drafts = [draft_of("three", model="small", repairs=2), rejected("B.", repairs=2)]
+    run = handed_on(*drafts, draft_of("four", model="small", repairs=3), event)
+    (after,) = await Repair(DRAFTING, repairs=1)(event, run, Script())
+    assert isinstance(after, RunFailed)
+    assert (after.code, after.repairs) == ("no_valid_answer", 3)
+
+
+async def test_a_model_that_takes_over_from_one_that_is_away_does_not_see_the_bad_draft() -> None:
+    event = rejected("A.")
+    ask = Script({CallModel: [Transient("down"), says("better", model="small")]})
+    await Repair(DRAFTING, repairs=2)(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask)
+    told = [call(asked).messages for asked in ask.asked]
+    assert told[0][-2].content == "one"
+    assert told[1] == await first_messages()
+
+
+async def test_a_draft_goes_back_to_the_model_that_wrote_it_under_whichever_name() -> None:
+    event = rejected("A.")
+    run = run_of(RECEIVED, FOUND, draft_of("one", model="vendor/small-2026-10-01"), event)
+    ask = Script({CallModel: [says("two", model="small")]})
+    await Repair(DRAFTING, repairs=2)(event, run, ask)
+    asked = call(ask.asked[0])
+    assert (asked.model, asked.messages[-2].content) == ("small", "one")
+
+
+async def test_a_draft_of_a_model_that_nobody_knows_goes_to_the_whole_chain() -> None:
+    event = rejected("A.")
+    ask = Script({CallModel: [Transient("down"), says("two", model="small")]})
+    await Repair(DRAFTING, repairs=2)(event, run_of(RECEIVED, FOUND, draft_of("one", model="?"), event), ask)
+    assert [call(asked).messages[-2].content for asked in ask.asked] == ["one", "one"]
+
+
+WIDENING = Repair(DRAFTING, repairs=3, retrieve=Retrieve("default", 1), grounding=frozenset({"quotes_are_found"}))
+
+
+async def test_a_problem_of_grounding_widens_the_search_and_old_passages_keep_their_names() -> None:
+    event = rejected("Quote 1 is not in p1.")
+    more = Found(passages=(passage(2), TOWER, passage(3)), index_version=8)
+    ask = Script({Search: [more], CallModel: [says("better")]})
+    found, after = await WIDENING(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask)
+    assert ask.asked[0] == Search(collection="default", query="How high is the tower?", limit=2)
+    assert isinstance(found, PassagesFound)
+    assert [(it.id, it.label) for it in found.passages] == [("psg_1", "p1"), ("psg_2", "p2")]
+    assert found.index_version == 8
+    assert isinstance(after, AnswerDrafted)
+    told, first = call(ask.asked[1]).messages, await first_messages()
+    assert told[0] == first[0]
+    shown = first[1].content.partition("<<<question")[0].strip()
+    assert told[1].content.startswith(shown), "what was shown stays where it was"
+    assert passage(2).text in told[1].content
+
+
+async def test_a_search_is_widened_again_up_to_a_bound() -> None:
+    event = rejected("Quote 1 is not in p1.", repairs=1)
+    run = run_of(RECEIVED, FOUND, draft_of("one"), rejected("?"), FOUND, draft_of("two", repairs=1), event)
+    ask = Script({Search: [Found(passages=(passage(9),), index_version=8)], CallModel: [says()]})
+    await WIDENING(event, run, ask)
+    assert ask.asked[0] == Search(collection="default", query="How high is the tower?", limit=4)
+    wide = replace(WIDENING, retrieve=Retrieve("default", 24))
+    bounded = Script({CallModel: [says()]})
+    assert len(await wide(event, run, bounded)) == 1
+
+
+async def test_a_search_that_brings_nothing_new_changes_nothing() -> None:
+    event = rejected("Quote 1 is not in p1.")
+    ask = Script({Search: [Found(passages=(TOWER,), index_version=8)], CallModel: [says("better")]})
+    assert await WIDENING(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask) == [
+        draft_of("better", repairs=1)
+    ]
+
+
+async def test_a_problem_of_form_searches_for_nothing() -> None:
+    event = rejected("not one JSON object", check="output_is_valid")
+    ask = Script({CallModel: [says("better")]})
+    assert len(await WIDENING(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask)) == 1
+
+
+async def test_passages_that_are_too_much_for_the_model_are_left_out_again() -> None:
+    event = rejected("Quote 1 is not in p1.")
+    too_long = [Permanent("too long", kind="context_length_exceeded")] * 2
+    more = Found(passages=(passage(2),), index_version=8)
+    ask = Script({Search: [more], CallModel: [*too_long, says("better")]})
+    after = await WIDENING(event, run_of(RECEIVED, FOUND, draft_of("one"), event), ask)
+    assert after == [draft_of("better", repairs=1)]
+    assert passage(2).text not in call(ask.asked[-1]).messages[1].content
+
+
+def test_the_shipped_agent_widens_its_search_for_problems_of_grounding_only() -> None:
+    repair = next(
+        route.step for route in documents.bind(BOOK, ("large",)).router.routes.values() if route.name == "repair"
+    )
+    assert isinstance(repair, Repair)
+    assert repair.grounding >= {"quotes_are_found", "claims_are_cited", "passages_exist"}
+    assert repair.grounding.isdisjoint({"answers_something", "citations_are_given"})
