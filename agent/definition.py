@@ -22,7 +22,8 @@ from agent.events import CATALOGUE, Event, RequestReceived
 from agent.prompting import PromptBook, check_supplied
 from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
-from agent.steps import Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
+from agent.steps import Before, Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
+from agent.steps.joining import joined, name_of_step
 from agent.steps.validate import name_of
 
 NO_ANSWER = "The documents do not answer this question."
@@ -47,8 +48,11 @@ class Agent:
     output: Output | None = None
     """What the model's reply must parse into: a pydantic model or a JSON Schema as a dict; None for plain text."""
     budget: Budget = field(default_factory=Budget)
-    routes: Routes | None = None
-    """The flow; by default `grounded_routes` with retrieval and `plain_routes` without."""
+    routes: Routes | tuple[Route[Any], ...] = ()
+    """Its flow is `grounded_routes` with retrieval and `plain_routes` without. Routes that stand here join it, in place
+    of those that have their name or take their event; a function of `Parts` is the whole flow instead."""
+    steps: tuple[Before, ...] = ()
+    """Steps of its own in front of routes of the flow."""
     no_answer_text: str = NO_ANSWER
     """What the client reads when the passages do not hold the answer."""
     events: tuple[type[Event], ...] = ()
@@ -76,11 +80,11 @@ class Agent:
         for known in book.versions(self.prompt):
             check_supplied(known)  # an older one is rendered as well, for runs that began with it
         parts = self._parts(book, self.models or tuple(models))
-        routes = self._routes(parts)
-        told = (event for route in routes for event in (route.accepts, *route.produces))
         try:
+            routes = self._routes(parts)
+            told = (event for route in routes for event in (route.accepts, *route.produces))
             router = Router(routes)
-            catalogue = index([*CATALOGUE, *told, *self.events])
+            catalogue = index([*CATALOGUE, *told, *self.facts])
         except ValueError as error:
             raise Misconfigured(f"agent {self.name!r}: {error}") from error
         if RequestReceived not in router.routes:
@@ -104,9 +108,16 @@ class Agent:
         )
 
     def _routes(self, parts: Parts) -> list[Route[Any]]:
-        if self.routes is not None:
-            return self.routes(parts)
-        return grounded_routes(parts) if self.retrieval else plain_routes(parts)
+        """Raises `ValueError` if a step has no place in the flow."""
+        if callable(self.routes):
+            return joined(self.routes(parts), (), self.steps)
+        flow = grounded_routes(parts) if self.retrieval else plain_routes(parts)
+        return joined(flow, self.routes, self.steps)
+
+    @property
+    def facts(self) -> tuple[type[Event], ...]:
+        """Events that no route takes and that end nothing."""
+        return (*self.events, *(fact for step in self.steps for fact in step.facts))
 
 
 @dataclass(frozen=True)
@@ -202,7 +213,7 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
         "budget": asdict(parts.budget),
         "retrieval": asdict(parts.retrieval),
         "no_answer_text": parts.no_answer_text,
-        "routes": [[route.name, route.accepts.type, type(route.step).__name__] for route in router.routes.values()],
+        "routes": [[route.name, route.accepts.type, name_of_step(route.step)] for route in router.routes.values()],
     }
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:8]
 

@@ -49,7 +49,7 @@ def _loose_ends(bound: BoundAgent, routes: list[AnyRoute]) -> list[str]:
         f"route {route.name!r} produces {event.type!r}, which no route takes and which ends nothing"
         for route in routes
         for event in route.produces
-        if not issubclass(event, Ending) and event not in bound.router.routes and event not in bound.agent.events
+        if not issubclass(event, Ending) and event not in bound.router.routes and event not in bound.agent.facts
     ]
 
 

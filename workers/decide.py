@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent.definition import BoundAgent
 from agent.effects import Ask
 from agent.envelope import seal, unseal
-from agent.errors import Gone, Misconfigured, Permanent, Undecodable, Unfamiliar
+from agent.errors import Gone, Misconfigured, Permanent, Undecodable, Unfamiliar, Unroutable
 from agent.events import Ending, Event
 from agent.outcome import Advance, Bury, Outcome, Postpone, RetryPolicy, failure_of, given_up
 from agent.ports import Archive, Begun, Ledger
@@ -72,6 +72,7 @@ class Decider:
         events = await agent.router.route(event).step(event, run, self._ask(begun, agent))
         self.pacing.saw(run, event, events)
         route = agent.router.next(events)
+        check_known(events, agent)
         sealed = tuple(seal(new, agent=agent.id, prompts=begun.prompts, trace=begun.trace) for new in events)
         return Advance(sealed, route, _status(events[-1]))
 
@@ -138,6 +139,13 @@ def archived(name: str, version: str, kept: str) -> Prompt:
     if (prompt.name, prompt.version) != (name, version):
         raise Undecodable(f"the archive's prompt {name}@{version} is {prompt.id}: it was changed there")
     return prompt
+
+
+def check_known(events: Sequence[Event], agent: BoundAgent) -> None:
+    """Raises `Unroutable` for an event that no later step could read."""
+    for event in events:
+        if agent.catalogue.get(event.type) is not type(event):
+            raise Unroutable(f"agent {agent.name!r} does not know {event.type!r}: name it where it is produced")
 
 
 def chance(begun: Begun) -> float:

@@ -10,12 +10,14 @@ from typing import Any
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, PassagesFound, RequestReceived, RunFailed
 from agent.router import Route
 from agent.steps.generate import Drafting, Generate
+from agent.steps.joining import Before
 from agent.steps.parts import Budget, Parts, Retrieval, Routes
 from agent.steps.repair import Repair
 from agent.steps.retrieve import Retrieve
 from agent.steps.validate import Validate
 
 __all__ = [
+    "Before",
     "Budget",
     "Drafting",
     "Generate",

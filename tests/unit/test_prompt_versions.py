@@ -11,18 +11,14 @@ import pytest
 from agent import Agent, CallModel, ModelAnswer
 from agent.checks import answers_something
 from agent.definition import BoundAgent
-from agent.effects import Ask
 from agent.errors import Misconfigured, Undecodable, Unfamiliar
 from agent.events import AnswerAccepted, Ending
-from agent.ports import Delivery, Ledger, Streams
 from agent.prompting import SHIPPED, Prompt, PromptBook, check_supplied
 from agent.testing import Chain, Script
-from workers.decide import Decider, archived
-from workers.handle import handle
-from workers.perform import Perform
+from tests.chains import MODELS, Archive, Work
+from workers.decide import archived
 
 GREETER = Agent(name="greeter", prompt="greet", checks=(answers_something,))
-MODELS = ("m",)
 HEADER = "name: greet\nversion: {}\ninputs: {{properties: {{instructions: {{}}, question: {{}}, problems: {{}}}}}}\n"
 
 
@@ -35,31 +31,8 @@ def write(directory: Path, version: str, system: str) -> Path:
     return directory
 
 
-class Archive:
-    """The ledger's prompts, in memory."""
-
-    def __init__(self, *prompts: Prompt) -> None:
-        self._kept = {(it.name, it.version): orjson.dumps(dict(it.sources)).decode() for it in prompts}
-
-    async def keep_prompt(self, name: str, version: str, sources: str) -> None:
-        self._kept[name, version] = sources
-
-    async def kept_prompt(self, name: str, version: str) -> str | None:
-        return self._kept.get((name, version))
-
-
 def answer(effect: CallModel) -> ModelAnswer:
     return ModelAnswer(text="Good evening.", model="m", endpoint="e")
-
-
-class Scripted(Perform):
-    """A worker's doors to the world, scripted."""
-
-    def bind(self, begun: object) -> Ask:
-        return SCRIPT
-
-    def quote(self, effect: object) -> None:
-        return None
 
 
 SCRIPT = Script({CallModel: answer})
@@ -72,12 +45,7 @@ def bound(directory: Path) -> BoundAgent:
 async def ending(opened_with: Path, worked_on_with: Path, archive: Archive) -> Ending:
     """What becomes of a run that one release opened and the next one works on; `SCRIPT` knows what it asked."""
     book = PromptBook.load(worked_on_with)
-    agent = GREETER.bind(book, MODELS)
-
-    async def work(delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
-        decide = Decider({agent.name: agent}, Scripted(None, None), ledger, book, archive)  # type: ignore[arg-type]
-        await handle(delivery, decide=decide, ledger=ledger, streams=streams)
-
+    work = Work({GREETER.name: GREETER.bind(book, MODELS)}, SCRIPT, book, archive)
     SCRIPT.asked.clear()
     return (await Chain(bound(opened_with), work).ask("Well?")).ending
 
