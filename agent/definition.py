@@ -23,7 +23,7 @@ from agent.prompting import PromptBook, check_supplied
 from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
 from agent.steps import Before, Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
-from agent.steps.joining import joined, name_of_step
+from agent.steps.joining import inner_of, joined, name_of_step
 from agent.steps.validate import name_of
 
 NO_ANSWER = "The documents do not answer this question."
@@ -146,7 +146,9 @@ class BoundAgent:
 
     def models_at(self, route: str) -> frozenset[str]:
         """The models that the step of a route drafts with; none where it has no `drafting`."""
-        drafting = (getattr(it.step, "drafting", None) for it in self.router.routes.values() if it.name == route)
+        drafting = (
+            getattr(inner_of(it.step), "drafting", None) for it in self.router.routes.values() if it.name == route
+        )
         return frozenset(model for it in drafting if isinstance(it, Drafting) for model in it.models)
 
     @property

@@ -98,7 +98,12 @@ def joined(flow: Flow, routes: Iterable[Route[Any]], steps: Iterable[Before]) ->
     return flow
 
 
+def inner_of(step: Step[Any]) -> Step[Any]:
+    """A step as its author built it."""
+    return step.step if isinstance(step, Standing | Following) else step
+
+
 def name_of_step(step: Step[Any]) -> str:
     """What an agent's version knows a step by."""
-    inner = step.step if isinstance(step, Standing | Following) else step
+    inner = inner_of(step)
     return getattr(inner, "__name__", type(inner).__name__) if inner is not step else type(step).__name__

@@ -139,7 +139,7 @@ async def test_what_a_step_returns_must_be_declared_because_no_later_step_could_
 
 
 async def test_a_route_takes_over_the_event_of_a_shipped_one_or_its_name_and_others_join() -> None:
-    async def canned(event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+    async def canned(event: Event, run: Run, ask: Ask, /) -> Sequence[Event]:
         passages = (passage(next(numbers)),)
         return [PassagesFound(query="?", collection="mine", index_version=0, passages=passages)]
 
@@ -162,6 +162,7 @@ def test_the_flow_with_a_step_can_be_looked_at() -> None:
         "  triage.passed     ->  generate  ->  answer.drafted | run.failed*",
     ]
     assert agent.first_route == "triage"
+    assert (agent.models_at("generate"), agent.models_at("triage")) == (frozenset(MODELS), frozenset())
 
 
 @pytest.mark.parametrize(
