@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 
-.PHONY: install up test check chaos compat fuzz lint types layers clean
+.PHONY: install up test check chaos compat fuzz bench-retrieval lint types layers clean
 
 install: .venv/.installed
 
@@ -45,6 +45,11 @@ fuzz: install .venv-fuzz/.installed
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --requirement tests/fuzz/requirements.txt
 	touch $@
+
+# How well and how fast search finds, a line for each file; any SQuAD-shaped files in any language will do.
+XQUAD ?= $(wildcard ../shared/data/xquad.*.json)
+bench-retrieval: install
+	$(BIN)/python -m bench.retrieval $(XQUAD)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -1,13 +1,14 @@
 """How well and how fast search finds: SQuAD-shaped questions, each with the one paragraph that answers it.
 
-Run it with `python -m bench.retrieval path/to/xquad.en.json [folder of other texts]`: one paragraph is one passage;
-passages of the other texts, if there are any, stand in the way as distractors.
+`make bench-retrieval` runs it. By hand: `python -m bench.retrieval FILE... [--others FOLDER]`; one paragraph is one
+passage, each file is a collection of its own and a line of the table, and passages of the other texts, if there are
+any, stand in the way as distractors.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,16 +26,28 @@ MOST_DISTRACTORS = 50_000
 LIMIT = 10
 
 
-def main(dataset: Path, others: Path | None) -> None:
-    paragraphs, questions = load(dataset)
+HEAD = f"{'file':28} {'passages':>8} {'questions':>9} {'nDCG@10':>8} {'first':>6} {'p50 ms':>7} {'p99 ms':>7} {'MB':>6}"
+
+
+def main(datasets: Sequence[Path], others: Path | None) -> None:
     distractors = list(islice(texts(others), MOST_DISTRACTORS)) if others else []
+    print(HEAD)
+    for dataset in datasets:
+        print(measured(dataset, distractors), flush=True)
+
+
+def measured(dataset: Path, distractors: Sequence[str]) -> str:
+    """A line of the table."""
+    paragraphs, questions = load(dataset)
+    passages = [*paragraphs, *distractors]
     with tempfile.TemporaryDirectory() as folder:
         index = LocalIndex(Path(folder) / "index")
-        started = time.perf_counter()
-        fill(index, [*paragraphs, *distractors])
-        print(f"{len(paragraphs) + len(distractors)} passages indexed in {time.perf_counter() - started:.2f} s")
-        print(f"{sum(file.stat().st_size for file in index.folder.iterdir()) / 1e6:.1f} MB on disk")
-        ask_all(index, questions)
+        fill(index, passages)
+        size_mb = sum(file.stat().st_size for file in index.folder.iterdir()) / 1e6
+        gain, first, times_ms = ask_all(index, questions)
+    cuts = quantiles(times_ms, n=100)
+    found = f"{gain:>8.4f} {first:>6.3f} {cuts[49]:>7.2f} {cuts[98]:>7.2f} {size_mb:>6.1f}"
+    return f"{dataset.name[:28]:28} {len(passages):>8} {len(questions):>9} {found}"
 
 
 def load(dataset: Path) -> tuple[list[str], list[tuple[str, int]]]:
@@ -68,7 +81,8 @@ def fill(index: LocalIndex, passages: Sequence[str]) -> None:
     index.show(State("bench", 1))
 
 
-def ask_all(index: LocalIndex, questions: Sequence[tuple[str, int]]) -> None:
+def ask_all(index: LocalIndex, questions: Sequence[tuple[str, int]]) -> tuple[float, float, list[float]]:
+    """nDCG, the share of questions whose paragraph came first, and how long each took in ms."""
     assert index.snapshot is not None
     gains, first, times_ms = 0.0, 0, []
     for question, right in questions:
@@ -80,13 +94,12 @@ def ask_all(index: LocalIndex, questions: Sequence[tuple[str, int]]) -> None:
             rank = ids.index(str(right))
             gains += 1 / log2(rank + 2)
             first += rank == 0
-    cuts = quantiles(times_ms, n=100)
-    count = len(questions)
-    print(f"{count} questions: nDCG@{LIMIT} {gains / count:.4f}, right passage first {first / count:.4f}")
-    print(f"query p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms")
+    return gains / len(questions), first / len(questions), times_ms
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--others", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    main(arguments.datasets, arguments.others)
