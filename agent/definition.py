@@ -213,7 +213,7 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
         "checks": [name_of(check) for check in parts.checks],
         "output": parts.output_schema,
         "budget": asdict(parts.budget),
-        "retrieval": asdict(parts.retrieval),
+        "retrieval": parts.retrieval.told(),
         "no_answer_text": parts.no_answer_text,
         "routes": [[route.name, route.accepts.type, name_of_step(route.step)] for route in router.routes.values()],
     }

@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.events import Passage, Usage
+from agent.filters import Filter
 from agent.items import FinishReason, FunctionCall, FunctionTool, Lean, TextFormat, ToolChoice, Wishes
 from agent.request import Message
 from agent.text.estimate import estimated_tokens
@@ -40,7 +41,10 @@ class Effect(Lean, Generic[Answer]):
 
 
 class Found(BaseModel):
-    """Passages, best first, and the collection's version that was searched."""
+    """Passages and the collection's version that was searched.
+
+    The best comes first; neighbours stand with the passage that brought them, as in their document, and score 0.
+    """
 
     model_config = ConfigDict(frozen=True)
     passages: tuple[Passage, ...]
@@ -48,13 +52,19 @@ class Found(BaseModel):
 
 
 class Search(Effect[Found]):
-    """Find the `limit` passages of a collection that fit `query` best."""
+    """Find the `limit` passages of a collection that fit `query` best, in documents that meet `where`.
+
+    With each come up to `neighbours` passages before it and after it in its document.
+    """
 
     type = "search"
+    later = frozenset({"where", "neighbours"})
     answer_type = Found
     collection: str
     query: str
     limit: int = 6
+    where: Filter | None = None
+    neighbours: int = 0
 
 
 class ModelAnswer(Lean):

@@ -117,15 +117,28 @@ class ConversationRecalled(Event):
         return {"previous": self.previous, "messages": str(len(self.messages))}
 
 
+class Searched(BaseModel):
+    """A collection and its change number that was searched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    collection: str
+    index_version: int
+
+
 class PassagesFound(Event):
-    """What the search brought. `index_version` is the collection's change number that was searched."""
+    """What the search brought. `index_version` is the collection's change number that was searched.
+
+    `more` are the collections that were searched beside the first.
+    """
 
     type = "passages.found"
     version = 2
+    later = frozenset({"more"})
     query: str
     collection: str
     index_version: int
     passages: tuple[Passage, ...]
+    more: tuple[Searched, ...] = ()
 
     @classmethod
     def upcast(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
@@ -135,8 +148,8 @@ class PassagesFound(Event):
 
     def public(self) -> Mapping[str, str]:
         return {
-            "collection": self.collection,
-            "index_version": str(self.index_version),
+            "collection": ",".join((self.collection, *(it.collection for it in self.more))),
+            "index_version": ",".join(map(str, (self.index_version, *(it.index_version for it in self.more)))),
             "passages": ",".join(passage.id for passage in self.passages),
         }
 

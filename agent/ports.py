@@ -350,6 +350,9 @@ class Shelf(Protocol):
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         """A stored passage of this project, also one that has been replaced since; or None."""
 
+    async def collections(self, project: str, names: Sequence[str], /) -> frozenset[str]:
+        """Those of these collections that the project has."""
+
     async def ping(self) -> None:
         """Raises `Transient` if the store does not answer."""
 

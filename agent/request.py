@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.filters import Filter
 from agent.items import (
     FunctionTool,
     Lean,
@@ -18,7 +19,7 @@ from agent.items import (
     Wishes,
 )
 
-__all__ = ["Message", "Request", "Role", "StreamOptions", "split"]
+__all__ = ["FileSearch", "Message", "Request", "Role", "StreamOptions", "split"]
 
 
 class StreamOptions(BaseModel):
@@ -26,6 +27,15 @@ class StreamOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     include_obfuscation: bool | None = None
+
+
+class FileSearch(BaseModel):
+    """Where a request wants its passages from: these collections, in documents that meet `where`, `limit` at most."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    collections: tuple[str, ...]
+    where: Filter | None = None
+    limit: int | None = None
 
 
 class Request(Lean):
@@ -63,6 +73,7 @@ class Request(Lean):
             "stream_options",
             "stream_version",
             "fence",
+            "file_search",
         }
     )
     messages: tuple[Message, ...]
@@ -104,6 +115,7 @@ class Request(Lean):
     """The version in which the run's stream is told, on every reading."""
     fence: str = ""
     """What the codes of the run's fences follow from: drawn for each request and told to nobody."""
+    file_search: FileSearch | None = None
 
     @property
     def question(self) -> str:

@@ -148,6 +148,9 @@ class LedgerShelf:
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         return await self._library.passage(passage, project)
 
+    async def collections(self, project: str, names: Sequence[str], /) -> frozenset[str]:
+        return await self._library.collections(project, names)
+
     async def ping(self) -> None:
         await self._ledger.ping()
 

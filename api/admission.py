@@ -10,12 +10,14 @@ from agent.items import Reasoning
 from agent.prompting.conversation import chars
 from agent.request import Message, Request, StreamOptions
 from api.access import Caller
+from api.collections import check_choice
 from api.door import AgentCard, Door
 from api.errors import invalid
 from api.fields.conversation import check_conversation
 from api.fields.fitting import check_fit
 from api.fields.idle import refuse_others
 from api.fields.options import Options, read_options
+from api.fields.search import read_search
 from api.fields.text import read_text
 from api.fields.tools import read_choice, read_tools
 from api.offers import Offer, choose
@@ -46,6 +48,7 @@ def admit(body: Any, door: Door, caller: Caller) -> Admitted:
     _limit_chars(turns, options.instructions, door.settings.max_input_chars)
     request = _request(body, options, turns, offer, door.base_url)
     check_fit(request, offer, door, caller.rules)
+    check_choice(request, offer)
     return Admitted(offer.card, request)
 
 
@@ -88,6 +91,7 @@ def _request(
         reasoning=None if options.reasoning == Reasoning() else options.reasoning,
         background=options.background is True,
         stream=options.stream is True,
+        file_search=read_search(body.get("tools")),
         stream_options=options.stream_options or StreamOptions(),
         **{name: getattr(options, name) for name in _AS_SENT},
     )

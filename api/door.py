@@ -32,6 +32,10 @@ class Budget(Protocol):
     def max_output_tokens(self) -> int: ...
 
 
+class Choice(Protocol):
+    def may_search(self, collection: str) -> bool: ...
+
+
 class Definition(Protocol):
     @property
     def description(self) -> str: ...
@@ -39,6 +43,8 @@ class Definition(Protocol):
     def budget(self) -> Budget: ...
     @property
     def output(self) -> object | None: ...
+    @property
+    def retrieval(self) -> Choice | None: ...
 
 
 class AgentCard(Protocol):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from agent.items import FunctionTool, TextOptions, ToolChoice
-from agent.request import Request
+from agent.request import FileSearch, Request
 
 
 def echo(request: Request) -> dict[str, Any]:
     """The fields of a response that say how it was asked for."""
     return {
-        "tools": [_tool(tool) for tool in request.tools],
+        "tools": [*map(_tool, request.tools), *_search(request.file_search)],
         "tool_choice": tool_choice(request.tool_choice),
         "truncation": request.truncation,
         "parallel_tool_calls": request.parallel_tool_calls,
@@ -45,6 +46,14 @@ def _tool(tool: FunctionTool) -> dict[str, Any]:
     parameters = None if tool.parameters is None else orjson.loads(tool.parameters)
     named = {"type": "function", "name": tool.name, "description": tool.description}
     return {**named, "parameters": parameters, "strict": tool.strict}
+
+
+def _search(search: FileSearch | None) -> Sequence[dict[str, Any]]:
+    if search is None:
+        return ()
+    shown: dict[str, Any] = {"type": "file_search", "vector_store_ids": list(search.collections)}
+    where = {} if search.where is None else {"filters": search.where.model_dump(mode="json")}
+    return [shown | where | ({} if search.limit is None else {"max_num_results": search.limit})]
 
 
 def _text(text: TextOptions) -> dict[str, Any]:

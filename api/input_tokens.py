@@ -12,6 +12,7 @@ from agent.request import Request as AskedRequest
 from api.access import caller_of
 from api.admission import admit
 from api.body import read_json
+from api.collections import check_collections
 from api.door import Door
 from api.errors import json_reply, unknown
 from api.previous import check_previous
@@ -31,6 +32,7 @@ class InputTokens:
         caller = caller_of(request)
         body = await read_json(request, self._door.settings.max_body_bytes)
         asked = admit(await resolved(body, self._door, caller.project), self._door, caller).request
+        await check_collections(asked, self._door, caller.project)
         earlier = await check_previous(asked, self._door, caller.project)
         tokens = estimated(asked, () if earlier is None else conversation(earlier))
         return json_reply({"object": "response.input_tokens", "input_tokens": tokens})

@@ -16,6 +16,7 @@ from agent.ports import NewRun
 from agent.request import Request as AskedRequest
 from api.access import caller_of
 from api.admission import Admitted
+from api.collections import check_opening
 from api.door import AgentCard, Door
 from api.holding import Holding
 from api.limits import Turnstile
@@ -43,10 +44,12 @@ class Opening:
     async def pass_in(self, request: Request, body: Any, admitted: Admitted) -> NewRun:
         """The run to be opened for `body`, as it was sent; the reply will carry what is left of the caller's limits.
 
-        Raises `ApiError`: 400 for an earlier response that is not there or an idempotency key that is none, 429.
+        Raises `ApiError`: 400 for an earlier response or a collection that is not there and for an idempotency key that
+        is none, 429.
         """
         new = self._new(request, body, admitted)
         await check_sending(new, admitted.request, self._door)
+        await check_opening(new, admitted.request, self._door)
         remember_headers(request, await self._turnstile.enter(caller_of(request), new.id))
         structlog.contextvars.bind_contextvars(run=new.id)  # `EveryReply` takes it off again
         return new

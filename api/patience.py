@@ -92,6 +92,9 @@ class PatientShelf:
     async def passage(self, passage: str, project: str, /) -> StoredPassage | None:
         return await self._within(self._shelf.passage(passage, project))
 
+    async def collections(self, project: str, names: Sequence[str], /) -> frozenset[str]:
+        return await self._within(self._shelf.collections(project, names))
+
     async def ping(self) -> None:
         await self._within(self._shelf.ping())
 

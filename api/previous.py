@@ -45,11 +45,12 @@ async def check_sending(new: NewRun, request: Request, door: Door) -> None:
     try:
         await check_previous(request, door, new.project)
     except ApiError:
-        if not await _was_sent(new, door):
+        if not await was_sent(new, door):
             raise
 
 
-async def _was_sent(new: NewRun, door: Door) -> bool:
+async def was_sent(new: NewRun, door: Door) -> bool:
+    """Whether the very same request has opened a run already, under its idempotency key."""
     if new.once is None:
         return False
     looking = door.callers.known(new.project, new.once.key, new.once.body_hash)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.connect import connect
 from agent.adapters.ledger.migrate import migrate
-from agent.adapters.retrieval.ingest import IngestReport, ingest
+from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
+from agent.adapters.retrieval.reading import NONE
+from agent.adapters.retrieval.shelving import IngestReport
 from agent.errors import Refused
+from agent.filters import Attributes
 from agent.ports import DEFAULT_PROJECT
 from agent.settings import Settings
 from cli import loop
+from cli.attributes import given
 from cli.exits import Exit, leave
 from cli.find import DataDir, engines_for, settings_for
 from cli.logs import configure
@@ -31,15 +35,19 @@ def ingest_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, plain text, HTML, PDF.")],
     collection: Annotated[str, typer.Option(help="The collection to put them in.")] = "default",
     project: Annotated[str, typer.Option(help="The project that they are for.")] = DEFAULT_PROJECT,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="key=value: an attribute of all of them, for searches to be narrowed by.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Read documents, so that the next question sees them. Doing it again changes only what has changed."""
     settings = settings_for(data_dir)
     configure(settings, "ingest")
     refuse_missing(paths)
+    attributes = given(attribute or ())
     with engines_for(settings, make=True) as urls:
         loop.run(migrate(urls.database_url))
-        report = ingest_into(settings, urls, paths, collection, project)
+        report = ingest_into(settings, urls, paths, collection, project, attributes)
     if report.skipped and not (report.added or report.unchanged or report.replaced):
         raise typer.Exit(Exit.FAILED)
 
@@ -57,6 +65,7 @@ def ingest_into(
     paths: Sequence[Path],
     collection: str = "default",
     project: str = DEFAULT_PROJECT,
+    attributes: Attributes = NONE,
 ) -> IngestReport:
     """Ingest with a progress bar and a line about what came of it. Ends the process if there is no such project."""
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -67,18 +76,23 @@ def ingest_into(
             progress.update(task, completed=done, total=total, description=name[-40:])
 
         try:
-            report = loop.run(_ingest(urls.database_url, paths, (project, collection), told))
+            report = loop.run(_ingest(urls.database_url, paths, (project, collection, attributes), told))
         except Refused as error:
             leave(Exit.NOT_FOUND, f"{plain(error)}; see `cuelight projects list`")
     _print(report, collection)
     return report
 
 
-async def _ingest(url: str, paths: Sequence[Path], into: tuple[str, str], told: object) -> IngestReport:
+async def _ingest(
+    url: str, paths: Sequence[Path], into: tuple[str, str, Attributes], told: Callable[[int, int, str], None]
+) -> IngestReport:
     pool = await connect(url, most=2, patience_s=300)
     try:
-        project, collection = into
-        return await ingest(Library(pool), paths, project=project, collection=collection, progress=told)  # type: ignore[arg-type]
+        project, collection, attributes = into
+        library = Library(pool)
+        return await ingest(
+            library, paths, project=project, collection=collection, attributes=attributes, progress=told
+        )
     finally:
         await pool.close()
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "relay": ("serve", "relay"),
     "migrate": ("serve", "migrate"),
     "ingest": ("ingest", "ingest_command"),
+    "search": ("search", "search"),
     "ask": ("ask", "ask"),
     "show": ("show", "show"),
     "cancel": ("cancel", "cancel"),

@@ -10,7 +10,7 @@ documents = Agent(
     name="documents",
     description="Answers from your documents; every claim carries a quote that was found in them, word for word.",
     prompt="answer",
-    retrieval=Retrieval(collection="default", limit=6),
+    retrieval=Retrieval(collection="default", limit=6, choosable="any"),
     output=CitedAnswer,
     checks=GROUNDED,
 )

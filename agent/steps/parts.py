@@ -2,23 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from agent.checks.draft import Check
 from agent.checks.output import Output, output_schema
+from agent.errors import Misconfigured
+from agent.filters import Filter, Scalar, both, equal
 from agent.prompting import PromptBook
 from agent.router import Route
+
+Collections = Sequence[str] | Literal["any"]
+MOST_PASSAGES = 50
+MOST_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Where passages come from, and how many a question gets."""
+    """Where passages come from, and how many a question gets.
+
+    Raises `Misconfigured` if it can find nothing.
+    """
 
     collection: str = "default"
     limit: int = 6
+    where: Mapping[str, Scalar | Sequence[Scalar]] = field(default_factory=dict)
+    """Only documents with these attributes are searched, whatever a request asks for."""
+    neighbours: int = 0
+    """How many passages before and after each one that was found come with it."""
+    choosable: Collections = ()
+    """What a request may search instead of `collection`: these, or any of its project's (`"any"`)."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MOST_PASSAGES or not 0 <= self.neighbours <= MOST_NEIGHBOURS:
+            raise Misconfigured(
+                f"a retrieval brings 1 to {MOST_PASSAGES} passages with 0 to {MOST_NEIGHBOURS} neighbours: "
+                f"look at limit={self.limit} and neighbours={self.neighbours}"
+            )
+        if isinstance(self.choosable, str) and self.choosable != "any":
+            raise Misconfigured(f"choosable is a tuple of collections or 'any', not {self.choosable!r}")
+        try:
+            equal(self.where)
+        except ValueError as error:
+            raise Misconfigured(f"a retrieval cannot look for such attributes: {error}") from error
+
+    def may_search(self, collection: str) -> bool:
+        """Whether a request may ask for this collection."""
+        return self.choosable == "any" or collection in (self.collection, *self.choosable)
+
+    def filter(self, wanted: Filter | None = None) -> Filter | None:
+        """What documents must meet: its own condition, and what a request wants beside it."""
+        return both(equal(self.where), wanted)
+
+    def told(self) -> Mapping[str, Any]:
+        """What of it changes answers."""
+        own = {"collection": self.collection, "limit": self.limit}
+        where = {"where": dict(self.where)} if self.where else {}
+        return own | where | ({"neighbours": self.neighbours} if self.neighbours else {})
 
 
 @dataclass(frozen=True, slots=True)

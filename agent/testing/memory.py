@@ -1,6 +1,6 @@
 """The ledger in memory: the promises of the real one, in microseconds and without a database.
 
-Its rows are open to tests: `runs`, `events`, `work`, `attempts`, `calls`, `dead_letters`, `passages`.
+Its rows are open to tests: `runs`, `events`, `work`, `attempts`, `calls`, `dead_letters`, `passages`, `shelves`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class MemoryLedger:
         self.keys: dict[tuple[str, str], KeyRow] = {}
         self.audit: list[AuditRow] = []
         self.passages: dict[str, StoredPassage] = {}
+        self.shelves: set[tuple[str, str]] = set()
         self.projects = {DEFAULT_PROJECT: Project(DEFAULT_PROJECT, "Default", link_secret=hashed(DEFAULT_PROJECT))}
         self.on_end: list[Callable[[str], None]] = []
         """Told of each run that ends, within the write that ends it."""
@@ -208,6 +209,11 @@ class MemoryLedger:
         await self._turn()
         found = self.passages.get(passage)
         return found if found is not None and found.project == project else None
+
+    async def collections(self, project: str, names: Sequence[str], /) -> frozenset[str]:
+        """As `Shelf.collections`; a test puts pairs of a project and a name into `shelves`."""
+        await self._turn()
+        return frozenset(name for name in names if (project, name) in self.shelves)
 
     async def ping(self) -> None:
         """As `Shelf.ping`."""

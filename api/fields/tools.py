@@ -12,6 +12,7 @@ from agent.items import FunctionTool, ToolChoice
 from api.body import join
 from api.errors import invalid, shown, unknown, unsupported
 from api.fields.schema import read_schema
+from api.fields.search import is_search
 
 MOST_TOOLS = 128
 MOST_BYTES = 262_144
@@ -24,7 +25,6 @@ _HOSTED = {
     "computer",
     "computer_use_preview",
     "custom",
-    "file_search",
     "image_generation",
     "local_shell",
     "mcp",
@@ -40,7 +40,10 @@ _MODES = {"auto", "none", "required"}
 
 
 def read_tools(value: Any) -> tuple[FunctionTool, ...]:
-    """The functions that a request offers. Raises `ApiError` 400 by JSON path, also for a schema that is none."""
+    """The functions that a request offers; `read_search` reads what else it may hold.
+
+    Raises `ApiError` 400 by JSON path, also for a schema that is none.
+    """
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -49,9 +52,10 @@ def read_tools(value: Any) -> tuple[FunctionTool, ...]:
         raise invalid("tools", f"must hold no more than {MOST_TOOLS} tools")
     if len(orjson.dumps(value)) > MOST_BYTES:
         raise invalid("tools", f"must be no larger than {MOST_BYTES} bytes together")
-    tools = tuple(_tool(each, join("tools", place)) for place, each in enumerate(value))
-    for place, tool in enumerate(tools):
-        if any(other.name == tool.name for other in tools[:place]):
+    listed = [(place, each) for place, each in enumerate(value) if not is_search(each)]
+    tools = tuple(_tool(each, join("tools", place)) for place, each in listed)
+    for nth, ((place, _), tool) in enumerate(zip(listed, tools, strict=True)):
+        if any(other.name == tool.name for other in tools[:nth]):
             raise invalid(join(join("tools", place), "name"), f"there are two tools called {tool.name!r}")
     return tools
 

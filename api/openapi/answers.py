@@ -23,7 +23,7 @@ SCHEMAS: dict[str, Schema] = {
             "instructions": or_null(TEXT),
             "output": array(ref("OutputItem")),
             "error": or_null(told({"code": TEXT, "message": TEXT})),
-            "tools": array(ref("Function")),
+            "tools": array(either(ref("Function"), ref("FileSearch"))),
             "tool_choice": ref("ToolChoice"),
             "truncation": one_of("auto", "disabled"),
             "parallel_tool_calls": FLAG,

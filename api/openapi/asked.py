@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from agent.filters import GREATEST, KEY, MOST_CHARS, MOST_LISTED
+from agent.steps.parts import MOST_PASSAGES
 from api.fields.idle import IDLE
 from api.fields.options import Options
+from api.fields.search import MOST_COLLECTIONS, MOST_NAME_CHARS
 from api.fields.text import NAME as FORM_NAME
 from api.fields.tools import MOST_TOOLS, NAME
 from api.openapi.words import ANYTHING, FLAG, NOTHING, TEXT, Schema, array, either, one_of, or_null, ref, taken
@@ -65,11 +68,40 @@ _FORM_OF_SCHEMA = taken(
     {"description": TEXT, "strict": FLAG},
 )
 
+_SHORT: Schema = {**TEXT, "maxLength": MOST_CHARS}
+_NUMBER: Schema = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
+
+
+def _comparison(kinds: tuple[str, ...], value: Schema) -> Schema:
+    return taken({"type": one_of(*kinds), "key": name_of(KEY.pattern), "value": value})
+
+
 SCHEMAS: dict[str, Schema] = {
     **_models(),
     "Function": taken(
         {"type": _FUNCTION, "name": name_of(NAME.pattern)},
         {"description": TEXT, "parameters": {"type": "object"}, "strict": FLAG},
+    ),
+    "FileSearch": taken(
+        {
+            "type": {"const": "file_search"},
+            "vector_store_ids": array(
+                {**TEXT, "minLength": 1, "maxLength": MOST_NAME_CHARS}, minItems=1, maxItems=MOST_COLLECTIONS
+            ),
+        },
+        {
+            "filters": ref("Filter"),
+            "max_num_results": {"type": "integer", "minimum": 1, "maximum": MOST_PASSAGES},
+            "ranking_options": taken(
+                {}, {"ranker": one_of("auto", "default-2024-11-15"), "score_threshold": {"const": 0}}
+            ),
+        },
+    ),
+    "Filter": either(
+        _comparison(("eq", "ne"), either(_SHORT, _NUMBER, FLAG)),
+        _comparison(("gt", "gte", "lt", "lte"), either(_SHORT, _NUMBER)),
+        _comparison(("in", "nin"), array(either(_SHORT, _NUMBER, FLAG), minItems=1, maxItems=MOST_LISTED)),
+        taken({"type": one_of("and", "or"), "filters": array(ref("Filter"), minItems=1)}),
     ),
     "ToolChoice": either(
         one_of("auto", "none", "required"),
@@ -130,7 +162,7 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "input": either(TEXT, array(ref("Item"), maxItems=MAX_MESSAGES)),
-            "tools": or_null(array(ref("Function"), maxItems=MOST_TOOLS)),
+            "tools": or_null(array(either(ref("Function"), ref("FileSearch")), maxItems=MOST_TOOLS)),
             "tool_choice": or_null(ref("ToolChoice")),
             "text": or_null(ref("Text")),
             **plain(),

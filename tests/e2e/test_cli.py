@@ -59,6 +59,25 @@ def asked(service: Path) -> subprocess.CompletedProcess[str]:
     return run("ask", "How long does the warranty of the lamp last?", "--data-dir", str(service))
 
 
+def test_search_shows_what_a_question_finds_and_asks_no_model(service: Path, tmp_path: Path) -> None:
+    at = ("--data-dir", str(service))
+    told = run("search", "When do parcels leave?", "--limit", "1", *at)
+    assert told.returncode == 0, told.stderr
+    assert re.match(
+        r"p1  \d+\.\d\d  Warranty › Shipping  docs/warranty.md\n    Parcels leave at noon.\n1 passage of", told.stdout
+    )
+    (tmp_path / "notes.md").write_text(f"Parcels {HOSTILE[:-1]} leave at night.\n")
+    ingested = run("ingest", str(tmp_path / "notes.md"), "--attribute", "year=2024", "--attribute", "kind=night", *at)
+    assert ingested.returncode == 0, ingested.stderr
+    narrowed = run("search", "parcels", "--where", "kind=night", "--where", "year=2024", "--json", *at)
+    found = json.loads(narrowed.stdout)
+    assert [it["source"] for it in found["passages"]] == ["notes.md"]
+    assert narrowed.stdout.isascii()
+    assert HOSTILE[:4] not in run("search", "night", *at).stdout
+    ends = {("--where", "year=2025"): 1, ("--where", "year"): 2, ("--collection", "none"): 4, ("--project", "none"): 4}
+    assert {words: run("search", "parcels", *words, *at).returncode for words in ends} == ends
+
+
 def run_of(asked: subprocess.CompletedProcess[str]) -> str:
     found = re.search(r"resp_[0-9a-f]{32}\b", asked.stderr)
     assert found

@@ -11,9 +11,10 @@ import pytest
 
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.connect import Pool
-from agent.adapters.retrieval.ingest import IngestReport, ingest
+from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
 from agent.adapters.retrieval.records import Document, Piece
+from agent.adapters.retrieval.shelving import IngestReport
 from agent.errors import Refused, Transient
 from tests.e2e.shelves import migrated_pool, move, write
 

@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 import httpx
+import orjson
+from openai import AsyncOpenAI
 
 from agent.access import Limits, NewKey, Project, hashed, mint
 from agent.adapters.ledger.access import PostgresAccess
 from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
-from tests.e2e.house import QUESTION, RIGHT, House, Open, until
+from tests.e2e.house import PAGE, QUESTION, RIGHT, House, Open, until
 from tests.e2e.shelves import write
 
 THEIRS = "# Warranty\n\nThe lamp comes with a warranty of nine years, says the heron. It is a secret of acme.\n"
@@ -70,6 +72,43 @@ async def test_two_projects_with_the_same_documents_names_see_nothing_of_one_ano
         assert again.json() == theirs
         asked = [str(call) for call in await it.model.log()]
         assert "heron" in asked[0] and "heron" not in asked[1]
+
+
+async def test_a_request_chooses_collections_of_its_own_project_and_documents_in_them(house: Open) -> None:
+    async with house({"answer": RIGHT}) as it, it.door() as client, it.worker():
+        await PostgresAccess(it.pool).create_project(Project("acme", "Acme"), "ann")
+        library, folder = Library(it.pool), it.settings.data_dir
+        await ingest(library, [write(folder / "theirs", warranty=THEIRS)], project="acme", collection="secret")
+        old = write(folder / "old", warranty="---\nyear: 2020\n---\n" + THEIRS, lamp="---\nyear: 2026\n---\n" + PAGE)
+        await ingest(library, [old], collection="handbook")
+        mine, openai = await key_of(it, "default"), AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="none")
+
+        async def ask(*collections: str, **more: Any) -> Any:
+            tool = {"type": "file_search", "vector_store_ids": list(collections), **more}
+            return await openai.responses.create(**QUESTION, tools=[tool], extra_headers=mine)  # type: ignore[call-overload]
+
+        recent = {"type": "gte", "key": "year", "value": 2024}
+        answer = await ask("handbook", filters=recent, max_num_results=3)
+        assert answer.output_text == RIGHT["answer"]
+        assert answer.tools[0].vector_store_ids == ["handbook"]
+        assert answer.tools[0].filters.value == 2024
+        (asked,) = [str(call["body"]) for call in await it.model.log()]
+        assert "two years" in asked and "heron" not in asked
+        found = orjson.loads(await it.pool.fetchval("select data from events where type = 'passages.found'"))
+        assert (found["collection"], len(found["passages"]), "more" in found) == ("handbook", 1, False)
+
+        assert (await ask("default", "handbook")).status == "completed"
+        assert "heron" in str((await it.model.log())[-1]["body"])  # acme's own page stands in this handbook too
+
+        counted = await it.pool.fetchval("select count(*) from runs")
+        for name in ("secret", "handbuch"):
+            for path in ("/v1/responses", "/v1/responses/input_tokens"):
+                body = QUESTION | {"tools": [{"type": "file_search", "vector_store_ids": ["default", name]}]}
+                refused = await client.post(path, json=body, headers=mine)
+                assert refused.status_code == 400
+                assert refused.json()["error"]["message"] == f"tools: there is no collection '{name}'"
+        assert await it.pool.fetchval("select count(*) from runs") == counted
+        await openai.close()
 
 
 async def test_replicas_share_one_limit_and_a_wipe_of_redis_opens_no_gap(house: Open) -> None:

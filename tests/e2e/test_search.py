@@ -18,6 +18,7 @@ from agent.adapters.retrieval.searching import Searcher
 from agent.effects import Search
 from agent.errors import Misconfigured, Transient
 from agent.events import Passage
+from agent.filters import Combine, Compare
 from tests.e2e.shelves import migrated_pool, write
 
 
@@ -285,6 +286,72 @@ def test_words_that_stand_everywhere_do_not_count_where_others_do(data_dir: Path
     assert index.snapshot is not None
     assert [passage.text for passage in search(index.snapshot.searcher, "the zebra", 6)] == ["The zebra."]
     assert len(search(index.snapshot.searcher, "the", 6)) == 6
+
+
+async def test_only_documents_that_meet_a_condition_are_searched(
+    library: Library, searcher: Searcher, data_dir: Path
+) -> None:
+    front = "---\naudience: {}\nyear: {}\ntags: [a, {}]\nday: 2026-01-0{}\n---\n"
+    docs = write(
+        data_dir / "docs",
+        one=front.format("public", 2024, "x", 1) + "Alpha.",
+        two=front.format("staff", 2025, "y", 2) + "Alpha.",
+        three="Alpha.",
+    )
+
+    async def hits(*conditions: Compare) -> list[str]:
+        where = Combine(type="and", filters=conditions)
+        answer = await searcher.search(Search(collection="default", query="alpha", where=where), "default")
+        return sorted(passage.source.removesuffix(".md").removeprefix("docs/") for passage in answer.passages)
+
+    report = await ingest(library, [docs])
+    assert await hits(Compare(type="eq", key="audience", value="public")) == ["one"]
+    assert await hits(Compare(type="ne", key="audience", value="public")) == ["three", "two"]
+    assert await hits(Compare(type="eq", key="tags", value="a"), Compare(type="gt", key="year", value=2024)) == ["two"]
+    assert await hits(Compare(type="lt", key="day", value="2026-01-02")) == ["one"]
+    # What is given wins over what a document says of itself, and an attribute alone is a change.
+    again = await ingest(library, [docs], attributes={"audience": ("staff",)})
+    assert (again.replaced, again.unchanged, again.version) == (3, 0, report.version + 1)
+    assert await hits(Compare(type="eq", key="audience", value="public")) == []
+    assert await hits(Compare(type="eq", key="audience", value="staff")) == ["one", "three", "two"]
+    assert (await ingest(library, [docs], attributes={"audience": ("staff",)})).version == again.version
+
+
+async def test_passages_come_with_their_neighbours_in_the_order_of_the_document(
+    library: Library, searcher: Searcher, pool: Pool
+) -> None:
+    await pool.execute("insert into projects (id, name) values ('other', 'Other')")
+    lines = ["Zero.", "One alpha alpha.", "Two.", "Three.", "Four.", "Five.", "Six.", "Seven alpha."]
+    pieces = tuple(Piece(text, place, place, "Heading") for place, text in enumerate(lines))
+    for project in ("default", "other"):
+        document = Document("doc", "/root", "Doc", project, pieces if project == "default" else pieces[::-1])
+        await library.put(project, "default", [document])
+    await put(library, lone="Alpha is here as well, and here it stands by itself.")
+
+    async def hits(neighbours: int) -> list[tuple[str, str, bool]]:
+        asked = Search(collection="default", query="alpha", neighbours=neighbours)
+        answer = await searcher.search(asked, "default")
+        return [(it.label, it.text.split()[0].strip("."), it.score > 0) for it in answer.passages]
+
+    assert await hits(0) == [("p1", "One", True), ("p2", "Seven", True), ("p3", "Alpha", True)]
+    assert await hits(1) == [
+        ("p1", "Zero", False), ("p2", "One", True), ("p3", "Two", False),
+        ("p4", "Six", False), ("p5", "Seven", True), ("p6", "Alpha", True),
+    ]  # fmt: skip
+    assert [text for _, text, _ in await hits(3)] == [
+        "Zero",
+        "One",
+        "Two",
+        "Three",
+        "Four",
+        "Five",
+        "Six",
+        "Seven",
+        "Alpha",
+    ]
+    # Places move without a word to the indexes.
+    await library.put("default", "default", [Document("doc", "/root", "Doc", "new", (pieces[7], *pieces[:7]))])
+    assert [text for _, text, _ in await hits(1)] == ["Seven", "Zero", "One", "Two", "Alpha"]
 
 
 async def test_thai_and_chinese_are_searched_like_everything_else(library: Library, searcher: Searcher) -> None:

@@ -128,6 +128,29 @@ def test_the_version_changes_with_whatever_changes_the_answers(change: Callable[
     assert before == bound(documents).version
 
 
+def test_what_was_added_to_retrieval_changes_the_version_where_it_changes_answers() -> None:
+    plain = replace(documents, retrieval=Retrieval())
+    assert bound(replace(plain, retrieval=Retrieval(choosable="any"))).version == bound(plain).version
+    for retrieval in (Retrieval(where={"lang": "de"}), Retrieval(neighbours=1)):
+        assert bound(replace(plain, retrieval=retrieval)).version != bound(plain).version
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"limit": 0}, {"limit": 51}, {"neighbours": -1}, {"neighbours": 6}, {"where": {"a b": 1}}, {"choosable": "laws"}],
+)
+def test_a_retrieval_that_can_find_nothing_is_a_mistake(fields: Any) -> None:
+    with pytest.raises(Misconfigured):
+        Retrieval(**fields)
+
+
+def test_a_retrieval_allows_its_own_collection_and_those_it_names() -> None:
+    plain, some, every = Retrieval("laws"), Retrieval("laws", choosable=("manuals",)), Retrieval(choosable="any")
+    assert [it.may_search("laws") for it in (plain, some, every)] == [True, True, True]
+    assert [it.may_search("manuals") for it in (plain, some, every)] == [False, True, True]
+    assert [it.may_search("payroll") for it in (plain, some, every)] == [False, False, True]
+
+
 def test_the_version_changes_with_the_prompt(tmp_path: Path) -> None:
     edited = dict(book().current("chat").sources) | {"system.j2": "Rhyme."}
     (tmp_path / "chat").mkdir()

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from agent.definition import Agent, BoundAgent
 from agent.items import Reasoning, ToolChoice
 from agent.request import Request
+from agent.steps import Retrieval
 from api.admission import admit
 from api.errors import ApiError
 from tests.stage import Stage, card
@@ -37,7 +38,9 @@ def bound(name: str, **changes: Any) -> BoundAgent:
     return replace(agent, **changes)
 
 
+LAWS = Retrieval("laws", choosable=("manuals",))
 AGENTS = {
+    "lawyer": bound("lawyer", agent=Agent(name="lawyer", prompt="documents", output=Formed, retrieval=LAWS)),
     "documents": bound("documents", agent=Agent(name="documents", prompt="documents", output=Formed)),
     "chat": bound("chat"),
     "sighted": bound("sighted", models=("eye",)),
@@ -94,7 +97,7 @@ def test_tools_that_cannot_be_offered_are_refused_at_their_place(tools: Any, par
     assert str(error.param).startswith(param)
 
 
-@pytest.mark.parametrize("kind", ["web_search", "file_search", "mcp", "code_interpreter", "custom"])
+@pytest.mark.parametrize("kind", ["web_search", "mcp", "code_interpreter", "custom"])
 def test_tools_of_other_types_are_refused_as_not_supported_yet(kind: str) -> None:
     error = refused(tools=[TIME, {"type": kind}])
     assert (error.code, error.param) == ("unsupported_parameter", "tools[1].type")

@@ -25,7 +25,7 @@ from agent.outcome import TOO_LONG, Postpone, RetryPolicy
 from agent.prompting import SHIPPED, PromptBook
 from agent.request import Message, Request
 from agent.run import Run
-from agent.steps import Drafting, Generate, Repair, Retrieve
+from agent.steps import Drafting, Generate, Repair, Retrieval, Retrieve
 from agent.testing import Script
 
 BOOK = PromptBook.load(SHIPPED)
@@ -124,10 +124,10 @@ async def test_a_search_looks_for_the_newest_question_and_keeps_the_earlier_turn
     ask = Script(
         {Recall: [Recalled(messages=(user("first"), said("one")))], Search: [Found(passages=(), index_version=1)]}
     )
-    fact, found = await Retrieve("laws", 4)(RECEIVED, run_of(), ask)
+    fact, found = await Retrieve(Retrieval("laws", 4))(RECEIVED, run_of(), ask)
     assert isinstance(fact, ConversationRecalled) and isinstance(found, PassagesFound)
     assert found.query == "and now?"
-    (gone,) = await Retrieve("laws", 4)(RECEIVED, run_of(), Script({Recall: [Recalled(gone=True)]}))
+    (gone,) = await Retrieve(Retrieval("laws", 4))(RECEIVED, run_of(), Script({Recall: [Recalled(gone=True)]}))
     assert isinstance(gone, RunFailed)
 
 

@@ -30,12 +30,14 @@ from agent.events import (
     Problem,
     RequestReceived,
     RunFailed,
+    Searched,
     Usage,
 )
+from agent.filters import Combine, Compare
 from agent.prompting import SHIPPED, Fence, Prompt, PromptBook, opening
-from agent.request import Message, Request
+from agent.request import FileSearch, Message, Request
 from agent.run import Run
-from agent.steps import Drafting, Generate, Repair, Retrieve, Validate
+from agent.steps import Drafting, Generate, Repair, Retrieval, Retrieve, Validate
 from agent.testing import Script
 
 BOOK = PromptBook.load(SHIPPED)
@@ -92,7 +94,7 @@ def call(asked: object) -> CallModel:
 
 async def test_retrieval_searches_the_agents_collection_for_the_question() -> None:
     ask = Script({Search: [Found(passages=(), index_version=3)]})
-    events = await Retrieve("laws", 4)(RECEIVED, run_of(RECEIVED), ask)
+    events = await Retrieve(Retrieval("laws", 4))(RECEIVED, run_of(RECEIVED), ask)
     assert ask.asked == [Search(collection="laws", query="How high is the tower?", limit=4)]
     assert events == [PassagesFound(query="How high is the tower?", collection="laws", index_version=3, passages=())]
 
@@ -100,9 +102,52 @@ async def test_retrieval_searches_the_agents_collection_for_the_question() -> No
 async def test_passages_are_labelled_in_the_order_they_were_found() -> None:
     unlabelled = tuple(TOWER.model_copy(update={"id": f"psg_{n}", "label": ""}) for n in range(3))
     ask = Script({Search: [Found(passages=unlabelled, index_version=1)]})
-    (event,) = await Retrieve("default", 3)(RECEIVED, run_of(RECEIVED), ask)
+    (event,) = await Retrieve(Retrieval("default", 3))(RECEIVED, run_of(RECEIVED), ask)
     assert isinstance(event, PassagesFound)
     assert [(it.label, it.id) for it in event.passages] == [("p1", "psg_0"), ("p2", "psg_1"), ("p3", "psg_2")]
+
+
+def placed(id: str, score: float, document: str = "doc_1") -> Passage:
+    return TOWER.model_copy(update={"id": id, "label": "", "score": score, "document_id": document})
+
+
+async def test_a_request_narrows_the_search_and_cannot_widen_it() -> None:
+    handbook = Retrieval("laws", 4, where={"audience": "public"}, neighbours=1, choosable=("manuals",))
+    year = Compare(type="gte", key="year", value=2024)
+    wanted = FileSearch(collections=("manuals",), where=year, limit=9)
+    ask = Script({Search: [Found(passages=(), index_version=3)]})
+    await Retrieve(handbook)(RECEIVED, run_of(RECEIVED, file_search=wanted), ask)
+    public = Compare(type="eq", key="audience", value="public")
+    both = Combine(type="and", filters=(public, year))
+    query = "How high is the tower?"
+    assert ask.asked == [Search(collection="manuals", query=query, limit=9, where=both, neighbours=1)]
+
+
+async def test_of_several_collections_the_best_passages_are_taken_each_with_its_neighbours() -> None:
+    first = (placed("a1", 0.0), placed("a2", 5.0), placed("a9", 2.0, "doc_2"))
+    second = (placed("b1", 4.0, "doc_3"), placed("b2", 0.0, "doc_3"), placed("b3", 3.0, "doc_4"))
+    founds = [Found(passages=first, index_version=3), Found(passages=second, index_version=8)]
+    wanted = FileSearch(collections=("laws", "manuals"))
+    ask = Script({Search: founds})
+    (event,) = await Retrieve(Retrieval(limit=3, neighbours=1))(RECEIVED, run_of(RECEIVED, file_search=wanted), ask)
+    assert isinstance(event, PassagesFound)
+    assert [(it.label, it.id) for it in event.passages] == [
+        ("p1", "a1"), ("p2", "a2"), ("p3", "b1"), ("p4", "b2"), ("p5", "b3")
+    ]  # fmt: skip
+    assert (event.collection, event.index_version) == ("laws", 3)
+    assert event.more == (Searched(collection="manuals", index_version=8),)
+    assert event.public()["collection"] == "laws,manuals"
+
+
+async def test_passages_of_one_document_are_taken_by_their_own_score_where_none_has_neighbours() -> None:
+    founds = [
+        Found(passages=(placed("a1", 5.0), placed("a2", 1.0)), index_version=3),
+        Found(passages=(placed("b1", 4.0, "doc_3"),), index_version=8),
+    ]
+    wanted = FileSearch(collections=("laws", "manuals"), limit=2)
+    (event,) = await Retrieve(Retrieval())(RECEIVED, run_of(RECEIVED, file_search=wanted), Script({Search: founds}))
+    assert isinstance(event, PassagesFound)
+    assert [it.id for it in event.passages] == ["a1", "b1"]
 
 
 # Generate
@@ -514,7 +559,9 @@ async def test_a_draft_of_a_model_that_nobody_knows_goes_to_the_whole_chain() ->
     assert [call(asked).messages[-2].content for asked in ask.asked] == ["one", "one"]
 
 
-WIDENING = Repair(DRAFTING, repairs=3, retrieve=Retrieve("default", 1), grounding=frozenset({"quotes_are_found"}))
+WIDENING = Repair(
+    DRAFTING, repairs=3, retrieve=Retrieve(Retrieval("default", 1)), grounding=frozenset({"quotes_are_found"})
+)
 
 
 async def test_a_problem_of_grounding_widens_the_search_and_old_passages_keep_their_names() -> None:
@@ -540,7 +587,7 @@ async def test_a_search_is_widened_again_up_to_a_bound() -> None:
     ask = Script({Search: [Found(passages=(passage(9),), index_version=8)], CallModel: [says()]})
     await WIDENING(event, run, ask)
     assert ask.asked[0] == Search(collection="default", query="How high is the tower?", limit=4)
-    wide = replace(WIDENING, retrieve=Retrieve("default", 24))
+    wide = replace(WIDENING, retrieve=Retrieve(Retrieval("default", 24)))
     bounded = Script({CallModel: [says()]})
     assert len(await wide(event, run, bounded)) == 1
 

@@ -12,11 +12,13 @@ import orjson
 import tantivy
 from tantivy import Occur, Query
 
+from agent.adapters.retrieval import facts
 from agent.adapters.retrieval.analyzer import document_terms, query_terms
 from agent.adapters.retrieval.records import Change, State
 from agent.events import Passage
+from agent.filters import Attributes, Filter
 
-FORMAT = 1
+FORMAT = 2
 """Goes up with every change of the analyzer or the fields: older indexes are then built anew."""
 WRITER_BYTES = 30_000_000
 PIECES_WEIGHT = 0.3
@@ -59,6 +61,7 @@ def _schema() -> tantivy.Schema:
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("pieces", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field(facts.FIELD, tokenizer_name="raw", index_option="basic")
     builder.add_bytes_field("passage", stored=True, indexed=False)
     return builder.build()
 
@@ -99,7 +102,7 @@ class LocalIndex:
             for change in changes:
                 writer.delete_documents_by_term("id", change.passage_id)
                 if change.passage is not None:
-                    writer.add_document(_document(change.passage))
+                    writer.add_document(_document(change.passage, change.attributes))
             writer.commit()
             writer.wait_merging_threads()
 
@@ -124,26 +127,40 @@ class LocalIndex:
         written.replace(self._marker)
 
 
-def _document(passage: Passage) -> tantivy.Document:
+def _document(passage: Passage, attributes: Attributes) -> tantivy.Document:
     terms = document_terms(f"{passage.title}\n{passage.text}")
     document = tantivy.Document(id=passage.id, words=" ".join(terms.words), pieces=" ".join(terms.pieces))
+    for fact in facts.terms(attributes):
+        document.add_text(facts.FIELD, fact)
     document.add_bytes("passage", passage.model_dump_json(exclude={"label", "score"}).encode())
     return document
 
 
-def search(searcher: tantivy.Searcher, query: str, limit: int) -> Sequence[Passage]:
-    """The best `limit` passages, best first, labelled `p1`, `p2`, ... by rank. Raises `Damaged`."""
+def search(searcher: tantivy.Searcher, query: str, limit: int, where: Filter | None = None) -> Sequence[Passage]:
+    """The best `limit` passages of documents that meet `where`, best first, labelled `p1`, `p2`, ... by rank.
+
+    Raises `Damaged`.
+    """
     terms = query_terms(query)
     with _engine():
         clauses = _clauses(searcher, "words", terms.words, 1.0)
         clauses += _clauses(searcher, "pieces", terms.pieces, PIECES_WEIGHT)
         if not clauses or limit < 1:
             return ()
-        hits = searcher.search(Query.boolean_query(clauses), limit, count=False).hits
+        wanted = _narrowed(searcher, Query.boolean_query(clauses), where)
+        hits = searcher.search(wanted, limit, count=False).hits
         found = [(score, orjson.loads(searcher.doc(place)["passage"][0])) for score, place in hits]
     # Equal scores are ordered by id: workers built their indexes in different orders.
     found.sort(key=lambda hit: (-round(hit[0], 4), hit[1]["id"]))
     return [Passage(label=f"p{rank}", score=score, **fields) for rank, (score, fields) in enumerate(found, 1)]
+
+
+def _narrowed(searcher: tantivy.Searcher, wanted: Query, where: Filter | None) -> Query:
+    """What is wanted, of documents that meet a condition; how well a passage fits stays as it was."""
+    if where is None:
+        return wanted
+    condition = Query.const_score_query(facts.query(where, searcher, SCHEMA), 0.0)
+    return Query.boolean_query([(Occur.Must, wanted), (Occur.Must, condition)])
 
 
 def _clauses(searcher: tantivy.Searcher, field: str, terms: Sequence[str], weight: float) -> list[tuple[Occur, Query]]:

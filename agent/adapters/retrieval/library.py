@@ -9,11 +9,13 @@ from typing import Any
 import asyncpg
 from asyncpg import exceptions
 
+from agent.adapters.retrieval.attributes import stored, written
 from agent.adapters.retrieval.queries import sql
 from agent.adapters.retrieval.records import (
     Change,
     Document,
     Known,
+    Placed,
     State,
     clean,
     document_id,
@@ -109,7 +111,17 @@ class Library:
         At most `limit`; the next page comes `after` the last passage id of this one.
         """
         rows = await self._fetch("changes", clean(project), clean(collection), since, until, after, limit)
-        return [Change(row["passage_id"], _passage(row) if row["added"] else None) for row in rows]
+        return [_change(row) for row in rows]
+
+    async def collections(self, project: str, names: Sequence[str]) -> frozenset[str]:
+        """Those of these collections that the project has."""
+        rows = await self._fetch("collections", clean(project), [clean(name) for name in names])
+        return frozenset(row["name"] for row in rows)
+
+    async def around(self, passages: Sequence[str], project: str, collection: str, reach: int) -> list[Placed]:
+        """These passages and up to `reach` before and after each in its document, as they stand in it now."""
+        rows = await self._fetch("around", clean(project), clean(collection), passages, reach)
+        return [Placed(row["ordinal"], _passage(row)) for row in rows]
 
     async def passages(self, passages: Sequence[str], project: str) -> list[StoredPassage]:
         """Those of these passages that the project has, also ones that have been replaced since, by id."""
@@ -147,17 +159,17 @@ async def _put(
 ) -> tuple[list[str], list[str]]:
     """The passages that indexes must take in, and those that they must forget."""
     ids = {document_id(project, collection, document.source): document for document in documents}
-    shown = {row["id"]: (row["title"], row["url"]) for row in await connection.fetch(sql("documents_by_id"), list(ids))}
-    stored = {row["id"]: row["heading"] for row in await connection.fetch(sql("passages_of"), list(ids))}
+    shown = {row["id"]: _shown(row) for row in await connection.fetch(sql("documents_by_id"), list(ids))}
+    known = {row["id"]: row["heading"] for row in await connection.fetch(sql("passages_of"), list(ids))}
     rows: list[tuple[str, str, int, str, str, int, int]] = []
     added: list[str] = []
     for owner, document in ids.items():
-        renamed = shown.get(owner) != (document.title, document.url)
+        renamed = shown.get(owner) != (document.title, document.url, written(document.attributes))
         for passage, ordinal, piece in identified(project, collection, document):
             rows.append((passage, owner, ordinal, piece.heading, piece.text, piece.start, piece.end))
-            if renamed or stored.get(passage) != piece.heading:
+            if renamed or known.get(passage) != piece.heading:
                 added.append(passage)
-    gone = sorted(stored.keys() - {row[0] for row in rows})
+    gone = sorted(known.keys() - {row[0] for row in rows})
     await connection.execute(sql("put_documents"), project, collection, list(ids), *_columns(documents))
     await connection.execute(sql("put_passages"), project, collection, *_transposed(rows, 7))
     await connection.execute(sql("retire_passages"), gone)
@@ -165,8 +177,16 @@ async def _put(
 
 
 def _columns(documents: Sequence[Document]) -> list[list[Any]]:
-    rows = [(each.source, each.root, each.title, each.url, each.content_hash) for each in documents]
-    return _transposed(rows, 5)
+    rows = [
+        (each.source, each.root, each.title, each.url, each.content_hash, written(each.attributes))
+        for each in documents
+    ]
+    return _transposed(rows, 6)
+
+
+def _shown(row: asyncpg.Record) -> tuple[str, str | None, str]:
+    """What of a document its passages' entries in an index hold."""
+    return row["title"], row["url"], row["attributes"]
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], columns: int) -> list[list[Any]]:
@@ -180,6 +200,12 @@ async def _log(
         version = await connection.fetchval(sql("move_on"), project, collection)
         ops = ["add"] * len(added) + ["remove"] * len(gone)
         await connection.execute(sql("log_changes"), project, collection, version, [*added, *gone], ops)
+
+
+def _change(row: asyncpg.Record) -> Change:
+    if not row["added"]:
+        return Change(row["passage_id"], None)
+    return Change(row["passage_id"], _passage(row), stored(row["attributes"]))
 
 
 def _passage(row: asyncpg.Record) -> Passage:

@@ -10,6 +10,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from agent.adapters.retrieval.attributes import readable
 from agent.adapters.retrieval.splitting import Block, Section, Span
 from agent.adapters.retrieval.text import Headings, Text
 
@@ -22,23 +23,31 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re
 
 
 def read_markdown(text: str) -> Text:
-    """Sections by heading; comments and rules end a passage and are left out. Front matter gives `title` and `url`."""
+    """Sections by heading; comments and rules end a passage and are left out.
+
+    Front matter gives `title`, `url` and attributes.
+    """
     found = _FRONT_MATTER.match(text, 0, FRONT_MATTER_CHARS)
     about = _front_matter(found[1]) if found else {}
     begins = found.end() if found else 0
     headings = Headings()
     sections = _sections(text, begins, headings)
-    return Text(text, sections, title=about.get("title") or headings.first, url=about.get("url"))
+    title, url = _text(about, "title"), _text(about, "url")
+    attributes = readable({key: value for key, value in about.items() if key not in ("title", "url")})
+    return Text(text, sections, title=title or headings.first, url=url, attributes=attributes)
 
 
-def _front_matter(text: str) -> dict[str, str]:
+def _front_matter(text: str) -> dict[Any, Any]:
     try:
         about: Any = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
-    if not isinstance(about, dict):
-        return {}
-    return {key: about[key] for key in ("title", "url") if isinstance(about.get(key), str)}
+    return about if isinstance(about, dict) else {}
+
+
+def _text(about: dict[Any, Any], key: str) -> str | None:
+    value = about.get(key)
+    return value if isinstance(value, str) else None
 
 
 def _sections(text: str, begins: int, headings: Headings) -> list[Section]:

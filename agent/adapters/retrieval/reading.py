@@ -13,15 +13,18 @@ from urllib.parse import urlsplit
 from bs4.dammit import EncodingDetector
 from pypdf import PdfReader
 
+from agent.adapters.retrieval.attributes import merged, written
 from agent.adapters.retrieval.html import read_html
 from agent.adapters.retrieval.markdown import read_markdown
 from agent.adapters.retrieval.records import Document, clean
 from agent.adapters.retrieval.splitting import Section, Span, paragraphs, split
 from agent.adapters.retrieval.text import Text, one_line
+from agent.filters import Attributes
 
-READING = "1"
+READING = "2"
 """Goes up when files are read or split in another way, so that unchanged files are then read again."""
 MOST_BYTES = 20_000_000
+NONE: Attributes = {}
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 # What it warns about either does no harm or comes back as an error.
@@ -48,15 +51,17 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def content_hash(data: bytes) -> str:
-    """Equal for files that would be read to the same text."""
-    return sha256(READING.encode() + b"\x00" + data).hexdigest()
+def content_hash(data: bytes, given: Attributes = NONE) -> str:
+    """Equal for files that would be read to the same document."""
+    more = written(given).encode() + b"\x00" if given else b""
+    return sha256(READING.encode() + b"\x00" + more + data).hexdigest()
 
 
-def read(data: bytes, source: str, root: str) -> Document:
+def read(data: bytes, source: str, root: str, given: Attributes = NONE) -> Document:
     """The document in a file, cut into passages. `source` names the file, and its suffix says how to read it.
 
-    Raises `Skipped` with a reason, `Empty` where there is no text.
+    Its attributes are those that were `given` for it, and more that it names itself. Raises `Skipped` with a reason,
+    `Empty` where there is no text.
     """
     path = Path(source)
     try:
@@ -70,7 +75,8 @@ def read(data: bytes, source: str, root: str) -> Document:
     if not pieces:
         raise Empty("no text in it")
     title = one_line(text.title) or path.name
-    return Document(clean(source), clean(root), title, content_hash(data), pieces, _web_address(text.url))
+    attributes, url = merged(given, text.attributes), _web_address(text.url)
+    return Document(clean(source), clean(root), title, content_hash(data, given), pieces, url, attributes)
 
 
 def _web_address(url: str | None) -> str | None:

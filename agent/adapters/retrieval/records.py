@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from agent.events import Passage
+from agent.filters import Attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Document:
     content_hash: str
     pieces: tuple[Piece, ...]
     url: str | None = None
+    attributes: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ class Change:
 
     passage_id: str
     passage: Passage | None
+    attributes: Attributes = field(default_factory=dict)
+    """Those of its document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A passage and its place among those of its document, from 0."""
+
+    ordinal: int
+    passage: Passage
 
 
 def clean(text: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from agent.adapters.retrieval.around import with_neighbours
 from agent.adapters.retrieval.folders import Slot
 from agent.adapters.retrieval.index import Damaged, LocalIndex, Snapshot, search
 from agent.adapters.retrieval.library import CHANGES_PAGE, Library
@@ -38,9 +39,18 @@ class Searcher:
         for _ in range(2):
             snapshot = await copy.caught_up(state)
             with suppress(Damaged):
-                return await _search(snapshot, effect)
+                found = await _search(snapshot, effect)
+                return await self._widened(found, effect, project)
             copy.distrust(snapshot)
         raise Transient("the search index cannot be read, not even a new one", kind="index")
+
+    async def _widened(self, found: Found, effect: Search, project: str) -> Found:
+        """The passages with their neighbours, as their documents are now: only the ledger knows every place."""
+        if not effect.neighbours or not found.passages:
+            return found
+        ids = [passage.id for passage in found.passages]
+        places = await self._library.around(ids, project, effect.collection, effect.neighbours)
+        return Found(passages=with_neighbours(found.passages, places), index_version=found.index_version)
 
     def close(self) -> None:
         """Let another process have the indexes."""
@@ -140,7 +150,7 @@ def _seen(task: asyncio.Task[None]) -> None:
 async def _search(snapshot: Snapshot, effect: Search) -> Found:
     searcher = snapshot.searcher
     if searcher.num_docs <= FEW_PASSAGES and len(effect.query) <= SHORT_CHARS:
-        passages = search(searcher, effect.query, effect.limit)
+        passages = search(searcher, effect.query, effect.limit, effect.where)
     else:
-        passages = await asyncio.to_thread(search, searcher, effect.query, effect.limit)
+        passages = await asyncio.to_thread(search, searcher, effect.query, effect.limit, effect.where)
     return Found(passages=tuple(passages), index_version=snapshot.state.version)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.adapters.retrieval.splitting import Section
+from agent.filters import Attributes
 
 TITLE_CHARS = 300
 
@@ -18,6 +19,7 @@ class Text:
     sections: Sequence[Section]
     title: str = ""
     url: str | None = None
+    attributes: Attributes = field(default_factory=dict)
 
 
 class Headings:
