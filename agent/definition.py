@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from agent.checks.draft import Check
+from agent.checks.judging import name_of
 from agent.checks.output import Output, check_output
 from agent.envelope import index
 from agent.errors import Misconfigured
@@ -24,7 +25,6 @@ from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
 from agent.steps import Before, Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
 from agent.steps.joining import inner_of, joined, name_of_step
-from agent.steps.validate import name_of
 
 NO_ANSWER = "The documents do not answer this question."
 

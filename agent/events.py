@@ -96,6 +96,41 @@ class Citation(BaseModel):
     quote: str
 
 
+EvidenceStatus = Literal[
+    "found",
+    "repaired",
+    "misattributed",
+    "stitched",
+    "not_found",
+    "too_short",
+    "unknown_passage",
+    "uncited",
+    "unfounded",
+]
+"""What became of a piece of a draft that was looked for in passages.
+
+`found` word for word; `repaired`, where our own cut stands in for a slip of the pen; `misattributed`, in another
+passage; `stitched` out of pieces; `unfounded`, a number, date, name or quotation that stands in no cited passage.
+"""
+
+
+class Evidence(BaseModel):
+    """A place that a check looked at: a span of the draft and, where there is one, the span of a passage beside it.
+
+    Spans are half-open, in code points. `start` and `end` count within the draft's answer, or within the quote of its
+    `citation` (from 1) where that is given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    status: EvidenceStatus | None = None
+    start: int
+    end: int
+    citation: int | None = None
+    passage_id: str | None = None
+    passage_start: int | None = None
+    passage_end: int | None = None
+
+
 class RequestReceived(Event):
     """The run was opened; the request itself stands on the run."""
 
@@ -187,6 +222,27 @@ class AnswerDrafted(Event):
             "input_tokens": str(self.usage.input_tokens),
             "output_tokens": str(self.usage.output_tokens),
             "calls": str(len(self.calls)),
+        }
+
+
+class VerdictGiven(Event):
+    """What one check said of the newest draft. `problems` may quote the draft, so they do not leave the service."""
+
+    type = "verdict.given"
+    check: str
+    passed: bool
+    repairs: int
+    """How many repairs led to the draft."""
+    problems: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    def public(self) -> Mapping[str, str]:
+        return {
+            "check": self.check,
+            "passed": str(self.passed).lower(),
+            "problems": str(len(self.problems)),
+            "evidence": str(len(self.evidence)),
+            "repairs": str(self.repairs),
         }
 
 
@@ -292,6 +348,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     ConversationRecalled,
     PassagesFound,
     AnswerDrafted,
+    VerdictGiven,
     DraftRejected,
     ModelsPassedOver,
     AnswerAccepted,

@@ -307,6 +307,8 @@ class RunView:
     """Its text is to be forgotten, or has been: nobody may see the run."""
     link_secret: bytes = field(default=b"", repr=False)
     """What signs links to the project's passages."""
+    verdicts: Sequence[Envelope] = ()
+    """The verdicts on its drafts, oldest first, once it has ended and where the door wants to show them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from api.fields.search import read_search
 from api.fields.text import read_text
 from api.fields.tools import read_choice, read_tools
 from api.offers import Offer, choose
+from api.streaming.telling import version_for
 from api.turns import read_turns
 
 _SUPPORTED = frozenset({"input", "tools", "tool_choice", "text", *Options.model_fields})
@@ -93,6 +94,7 @@ def _request(
         stream=options.stream is True,
         file_search=read_search(body.get("tools")),
         stream_options=options.stream_options or StreamOptions(),
+        stream_version=version_for(options.include or ()),
         **{name: getattr(options, name) for name in _AS_SENT},
     )
 

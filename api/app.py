@@ -30,8 +30,8 @@ from api.models import Models
 from api.openapi import document
 from api.opening import Opening
 from api.passages import Passages
-from api.patience import PatientShelf
 from api.responses import Responses
+from api.verdicts import TellingShelf
 from api.waiting import Waiters
 
 __all__ = ["Door", "create_app"]
@@ -39,7 +39,7 @@ __all__ = ["Door", "create_app"]
 
 def create_app(door: Door) -> FastAPI:
     """The HTTP service. Its lifespan must run, or waiting calls are only answered at their deadline."""
-    door = replace(door, shelf=PatientShelf(door.shelf, door.settings.ledger_timeout_s, door.sleep))
+    door = replace(door, shelf=TellingShelf(door.shelf, door.settings.ledger_timeout_s, door.sleep))
     waiters = Waiters(door.doorbell, door.shelf, door.sleep)
     holding = Holding(door.callers, door.instance, door.sleep)
     cancelling = Cancelling(door)

@@ -15,6 +15,7 @@ from agent.events import ENDINGS, AnswerAccepted, Event, RunFailed
 from agent.outcome import MESSAGES
 from agent.ports import RunView
 from agent.request import Request
+from api import verdicts
 from api.echo import echo
 from api.fields.options import RESERVED
 from api.items import output_items
@@ -90,6 +91,7 @@ def _facts(view: RunView, ending: Event | None) -> dict[str, str]:
             "model_calls": str(view.calls),
             "cost_usd": _dollars(view.cost_usd),
         }
+        facts |= verdicts.facts(view.verdicts, ending)
     if isinstance(ending, AnswerAccepted):
         facts |= _facts_of_answer(ending)
     if isinstance(ending, RunFailed):

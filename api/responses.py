@@ -28,6 +28,7 @@ from api.references import resolved
 from api.repeats import is_retry
 from api.stored import stored
 from api.streaming.sending import Streaming
+from api.verdicts import with_verdicts
 
 
 class Responses:
@@ -68,7 +69,7 @@ class Responses:
         view = reading.of(await stored(self._door, request, "in_progress"))
         if reading.stream:
             return await self._streaming.follow(view, reading.after, request.receive)
-        return json_reply(project(view))
+        return json_reply(project(await with_verdicts(view, self._door.shelf)))
 
     async def cancel(self, request: Request) -> Response:
         """POST /v1/responses/{id}/cancel: the response, cancelled; 409 if it ended in another way before."""

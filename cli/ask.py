@@ -14,7 +14,16 @@ from agent.access import Project
 from agent.adapters.ledger.story import RunStory, story
 from agent.definition import BoundAgent
 from agent.errors import Transient
-from agent.events import AnswerAccepted, AnswerDrafted, Citation, DraftRejected, Event, PassagesFound, RunFailed
+from agent.events import (
+    AnswerAccepted,
+    AnswerDrafted,
+    Citation,
+    DraftRejected,
+    Event,
+    PassagesFound,
+    RunFailed,
+    VerdictGiven,
+)
 from agent.pauses import INTAKE
 from agent.ports import DEFAULT_PROJECT, NewRun
 from agent.request import Message, Request
@@ -133,6 +142,8 @@ class Hops:
         for row in told.events[self._shown :]:
             ms = (row["at"] - told.run["created_at"]).total_seconds() * 1000
             event = read(row, self.types)
+            if isinstance(event, VerdictGiven) and event.passed:
+                continue  # the ending tells which checks were passed
             self.console.print(_hop(row["type"], facts(event) if event else "", ms))
         self._shown = len(told.events)
 
@@ -148,6 +159,8 @@ def facts(event: Event) -> str:
             return f"{len(passages)} passages"
         case AnswerDrafted(usage=usage):
             return f"{event.model}@{event.endpoint}  {usage.input_tokens}+{usage.output_tokens} tokens"
+        case VerdictGiven(problems=problems):
+            return f"{event.check}: {len(problems)} problems"
         case DraftRejected():
             return f"{len(event.problems)} problems: {event.public()['checks']}"
         case AnswerAccepted(citations=citations):

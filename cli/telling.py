@@ -14,7 +14,16 @@ from rich.tree import Tree
 from agent.adapters.ledger.story import Row, RunStory
 from agent.envelope import Sealed, unseal
 from agent.errors import AgentError
-from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, PassagesFound, RunFailed
+from agent.events import (
+    AnswerAccepted,
+    AnswerDrafted,
+    DraftRejected,
+    Event,
+    Evidence,
+    PassagesFound,
+    RunFailed,
+    VerdictGiven,
+)
 from cli.plain import text
 
 DRAFT_CHARS = 400
@@ -91,12 +100,25 @@ def _details(row: Row, types: Types) -> Iterable[Text]:
             )
         case AnswerDrafted(draft=draft):
             yield Text("draft: ", "dim") + text(draft, most=DRAFT_CHARS)
+        case VerdictGiven(problems=messages, evidence=evidence):
+            yield from (text(message, "yellow", LINE_CHARS) for message in messages)
+            yield from (text(_place(it), "dim", LINE_CHARS) for it in evidence)
         case DraftRejected(problems=problems):
             yield from (text(f"{it.check}: ", "yellow") + text(it.message, most=LINE_CHARS) for it in problems)
         case AnswerAccepted(text=answer):
             yield Text("answer: ", "dim") + text(answer, most=DRAFT_CHARS)
         case RunFailed(message=message):
             yield text(message, "red")
+
+
+def _place(evidence: Evidence) -> str:
+    """Where a check looked: `found  quote 1 [0:34]  psg_… [12:46]`."""
+    seen = f"quote {evidence.citation}" if evidence.citation else "answer"
+    told = f"{evidence.status or 'seen'}  {seen} [{evidence.start}:{evidence.end}]"
+    if evidence.passage_id is None:
+        return told
+    span = "" if evidence.passage_start is None else f" [{evidence.passage_start}:{evidence.passage_end}]"
+    return f"{told}  {evidence.passage_id}{span}"
 
 
 def read(row: Row, types: Types) -> Event | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.events import Passage
+from agent.events import Evidence, Passage
 from agent.items import FunctionCall
 from agent.request import Request
 
@@ -36,9 +36,10 @@ class Draft:
     """The calls of the client's functions, which have passed their own checks."""
 
 
-Check = Callable[[Draft], Iterable[str]]
+Check = Callable[[Draft], Iterable[str | Evidence]]
 """No strings means that the draft passes; each string is one problem, told to the model in these words.
 
+A check may yield `Evidence` beside them: where in the draft and in a passage it looked. That is kept with its verdict.
 The function's name is the check's name in events and messages.
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.checks.draft import is_grounding
+from agent.checks.judging import name_of
 from agent.effects import Ask
 from agent.events import AnswerDrafted, DraftRejected, Event, ModelsPassedOver, PassagesFound, RunFailed
 from agent.prompting import Prompt, repairing
@@ -15,7 +16,6 @@ from agent.steps.generate import Drafting, fence_of
 from agent.steps.parts import Parts
 from agent.steps.retrieve import Retrieve
 from agent.steps.stage import Stage
-from agent.steps.validate import name_of
 
 
 @dataclass(frozen=True, slots=True)

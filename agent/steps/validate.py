@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.checks import CitedAnswer, cite
-from agent.checks.calling import MOST_CALLS, argument_problems, judge_calls
+from agent.checks.calling import (
+    ARGUMENTS_ARE_VALID,
+    CALLS_ARE_ALLOWED,
+    MOST_CALLS,
+    argument_problems,
+    judge_calls,
+)
 from agent.checks.draft import Check, Draft
+from agent.checks.judging import name_of, problems_of, verdict, verdicts
 from agent.checks.output import Output, read_output
 from agent.checks.structured import structured
 from agent.effects import Ask
-from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Problem, RunFailed
+from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, RunFailed, VerdictGiven
 from agent.items import ToolChoice
 from agent.prompting import shortened
 from agent.request import Request
@@ -40,34 +46,39 @@ class Validate:
         if event.finish_reason in ("refusal", "content_filter"):
             return [declined(event)]
         event, silent = whole(event, run.request), bool(event.calls)
-        if problems := self._problems_of_calls(event, run.request):
-            return [DraftRejected(problems=shortened(problems), repairs=event.repairs)]
+        given = self._verdicts_on_calls(event, run.request)
+        if not _passed(given):
+            return rejected(given, event)
         if is_cut_short(event, run.request):
-            return [cut_short(event)]
+            return [*given, cut_short(event)]
         draft = self._read(event, run)
-        problems = self._judge(draft, silent) if isinstance(draft, Draft) else draft
-        if problems or not isinstance(draft, Draft):
-            return [DraftRejected(problems=shortened(problems), repairs=event.repairs)]
-        return [self._accept(draft, event)]
+        if isinstance(draft, VerdictGiven):
+            return rejected([*given, draft], event)
+        given += self._judge(draft, silent, event.repairs)
+        return [*given, self._accept(draft, event)] if _passed(given) else rejected(given, event)
 
-    def _problems_of_calls(self, event: AnswerDrafted, request: Request) -> list[Problem]:
+    def _verdicts_on_calls(self, event: AnswerDrafted, request: Request) -> list[VerdictGiven]:
         """An agent with a form of its own offers no functions, so none may be called."""
         if self.output is not None:
-            return judge_calls(event.calls, (), ToolChoice())
-        cut_off = event.finish_reason == "length"
-        return judge_calls(event.calls, request.tools, request.tool_choice, most=most_calls(request), cut_off=cut_off)
+            problems = judge_calls(event.calls, (), ToolChoice())
+        else:
+            most, cut_off = most_calls(request), event.finish_reason == "length"
+            problems = judge_calls(event.calls, request.tools, request.tool_choice, most=most, cut_off=cut_off)
+        asked = (CALLS_ARE_ALLOWED, ARGUMENTS_ARE_VALID) if event.calls else ()
+        named = dict.fromkeys([*asked, *(problem.check for problem in problems)])
+        return [verdict(name, (it.message for it in problems if it.check == name), event.repairs) for name in named]
 
-    def _read(self, event: AnswerDrafted, run: Run) -> Draft | list[Problem]:
+    def _read(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
         passages = passages_of(run)
         if self.output is None:
             said = formed(event, run.request)
             if isinstance(said, list):
-                return [Problem(check=UNREADABLE, message=message) for message in said]
+                return verdict(UNREADABLE, said, event.repairs)
             return Draft(raw=event.draft, answer=said, request=run.request, passages=passages, calls=event.calls)
         read = read_output(event.draft, event.finish_reason, self.output)
         if isinstance(read, list):
-            return [Problem(check=UNREADABLE, message=message) for message in read]
+            return verdict(UNREADABLE, read, event.repairs)
         answer, value = read
         if not isinstance(value, CitedAnswer):
             return Draft(raw=event.draft, answer=answer, request=run.request, passages=passages, value=value)
@@ -81,10 +92,13 @@ class Validate:
             value=value,
         )
 
-    def _judge(self, draft: Draft, silent: bool) -> list[Problem]:
+    def _judge(self, draft: Draft, silent: bool, repairs: int) -> list[VerdictGiven]:
+        """What can be read has the form that was asked for: that is a verdict too."""
+        formal = self.output is not None or draft.request.text.format.type != "text"
+        read = [verdict(UNREADABLE, (), repairs)] if formal else []
         if silent and not draft.answer.strip():
-            return []  # a model that calls need not say anything, and its calls are judged before
-        return [Problem(check=name_of(check), message=message) for check in self.checks for message in check(draft)]
+            return read  # a model that calls need not say anything, and its calls are judged before
+        return [*read, *verdicts(self.checks, draft, repairs)]
 
     def _accept(self, draft: Draft, event: AnswerDrafted) -> AnswerAccepted:
         # What a model says when it has no answer rests on no passage, so the client gets the agent's own words.
@@ -100,6 +114,15 @@ class Validate:
             calls=draft.calls,
             logprobs=event.logprobs if draft.answer == event.draft else "",
         )
+
+
+def rejected(given: Sequence[VerdictGiven], event: AnswerDrafted) -> Sequence[Event]:
+    """The verdicts on a draft, and that it does not hold."""
+    return [*given, DraftRejected(problems=shortened(tuple(problems_of(given))), repairs=event.repairs)]
+
+
+def _passed(given: Sequence[VerdictGiven]) -> bool:
+    return all(it.passed for it in given)
 
 
 def formed(event: AnswerDrafted, request: Request) -> str | list[str]:
@@ -158,10 +181,3 @@ def whole(event: AnswerDrafted, request: Request) -> AnswerDrafted:
 def declined(event: AnswerDrafted) -> RunFailed:
     """The ending when the model refused: to ask again would pay twice for the same refusal."""
     return RunFailed(code="refused", message="The model declined to answer this request.", repairs=event.repairs)
-
-
-def name_of(check: Check) -> str:
-    """A check's name in events and messages: its function's, also under `functools.partial`."""
-    if isinstance(check, functools.partial):
-        return name_of(check.func)
-    return getattr(check, "__name__", type(check).__name__)

@@ -15,7 +15,13 @@ from api.errors import ApiError, invalid, shown, unknown, unsupported
 RESERVED = "cuelight."
 """Metadata keys that begin so are ours; a response carries them beside the client's own."""
 
-Include = Literal["file_citation", "cuelight.progress", "reasoning.encrypted_content", "message.output_text.logprobs"]
+Include = Literal[
+    "file_citation",
+    "cuelight.progress",
+    "cuelight.verdicts",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+]
 INCLUDES: tuple[str, ...] = get_args(Include)
 """What a request may ask for beyond what every response shows."""
 

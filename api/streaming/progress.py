@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agent.envelope import Envelope, index, unseal
-from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, RequestReceived, RunCancelled, RunFailed
+from agent.events import (
+    AnswerAccepted,
+    AnswerDrafted,
+    DraftRejected,
+    RequestReceived,
+    RunCancelled,
+    RunFailed,
+    VerdictGiven,
+)
 
 ASKED_BY = "cuelight.progress"
 """The value of `include` by which a request opts in: events that the specification does not have break some clients."""
@@ -15,15 +23,18 @@ _READ = index((AnswerDrafted, DraftRejected, AnswerAccepted))
 _TOLD_OTHERWISE = {RequestReceived.type, RunFailed.type, RunCancelled.type}
 
 
-def progress(events: Iterable[Envelope]) -> Iterator[dict[str, Any]]:
+def progress(events: Iterable[Envelope], version: int) -> Iterator[dict[str, Any]]:
     """One event for each thing that happened. `step` is its place in the run, from 2: the request itself is the first.
+
+    The verdicts of single checks are told together with what came of the draft; only version 1 tells each as a step.
 
     Raises:
         Unfamiliar: a newer release wrote an event.
         Undecodable: an event is not what its type promises.
     """
     for envelope in events:
-        if envelope.sealed.type not in _TOLD_OTHERWISE:
+        kind = envelope.sealed.type
+        if kind not in _TOLD_OTHERWISE and not (version > 1 and kind == VerdictGiven.type):
             yield _told(envelope)
 
 

@@ -6,7 +6,7 @@ further gives the same ones and more. So whoever sends a stream asks again what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +14,16 @@ from agent.envelope import Envelope
 from agent.errors import Unfamiliar
 from agent.ports import RunView
 from agent.request import Request
+from api import verdicts
 from api.projection import project
 from api.streaming.items import Told, item_events
 from api.streaming.progress import ASKED_BY, progress
 
-VERSION = 1
-"""How runs that are opened now are told, for as long as they are stored: what this module and those below it make of a
-run of this version may never change. A release that tells runs otherwise counts up and keeps the old way beside it."""
+VERSIONS = (1, 2)
+"""How runs are told, for as long as they are stored: what this module and those below it make of a run of a version may
+never change. A release that tells runs otherwise counts up and keeps the old way beside it.
+
+Version 2 leaves the verdicts of single checks out of the progress, and shows them at the end where they are wanted."""
 
 _ENDS = {
     "completed": "response.completed",
@@ -29,6 +32,11 @@ _ENDS = {
     # No event of the API says it. Whoever reads no more than the event's name must not take nothing for an answer.
     "cancelled": "response.failed",
 }
+
+
+def version_for(include: Collection[str]) -> int:
+    """How a run that is opened now is told: in the oldest version that does, so that older releases can tell it too."""
+    return 2 if ASKED_BY in include or verdicts.ASKED_BY in include else 1
 
 
 def wants_progress(view: RunView) -> bool:
@@ -43,7 +51,7 @@ def ended(view: RunView) -> bool:
 
 def opened(view: RunView) -> RunView:
     """The run as it was when it was opened, whatever has become of it."""
-    return replace(view, status="in_progress", ending=None, ended_at=None, begun=False)
+    return replace(view, status="in_progress", ending=None, ended_at=None, begun=False, verdicts=())
 
 
 def tell(view: RunView, events: Sequence[Envelope] = ()) -> list[dict[str, Any]]:
@@ -57,19 +65,18 @@ def tell(view: RunView, events: Sequence[Envelope] = ()) -> list[dict[str, Any]]
         Undecodable: an event is not what its type promises.
     """
     return [
-        {"type": told["type"], "sequence_number": number, **told}
-        for number, told in enumerate(_version_1(view, events))
+        {"type": told["type"], "sequence_number": number, **told} for number, told in enumerate(_told(view, events))
     ]
 
 
-def _version_1(view: RunView, events: Sequence[Envelope]) -> Iterator[Told]:
+def _told(view: RunView, events: Sequence[Envelope]) -> Iterator[Told]:
     request = Request.model_validate_json(view.request)
-    if request.stream_version != VERSION:
+    if request.stream_version not in VERSIONS:
         raise Unfamiliar(f"stream version {request.stream_version} of {view.id} is not known to this release")
     begun = view.begun or ended(view) or any(event.key.seq > 1 for event in events)
     yield from _beginning(view, background=request.background, begun=begun)
     if ASKED_BY in request.include:
-        yield from progress(events)
+        yield from progress(events, request.stream_version)
     if ended(view):
         yield from _ending(project(view))
 

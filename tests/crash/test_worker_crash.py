@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from agent.agents import documents
 from agent.testing.fake_model import Line, Script
 from tests.crash.crashing_worker import Death
 from tests.crash.stage import ANSWER, Stage, Story, until
 
 ROUTES = ("retrieve", "generate", "validate")
-CHAIN = [(1, "request.received"), (2, "passages.found"), (3, "answer.drafted"), (4, "answer.accepted")]
+BEFORE = ("request.received", "passages.found", "answer.drafted")
+JUDGED = ("verdict.given",) * (1 + len(documents.checks))
+CHAIN = list(enumerate((*BEFORE, *JUDGED, "answer.accepted"), start=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from agent.adapters.ledger.connect import Pool, connect
 from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
 from agent.adapters.streams.keys import Keys
+from agent.events import VerdictGiven
 from agent.settings import Settings
 from agent.testing.fake_model import FakeModel, Script, running
 from api.serve import serve as serve_door
@@ -113,9 +114,9 @@ class House:
                 await self.redis.client_unblock(int(client["id"]))
 
     async def story(self, run: str) -> list[str]:
-        """The types of a run's events, in order."""
+        """The types of a run's events, in order, without what each single check said."""
         rows = await self.pool.fetch("select type from events where run_id = $1 order by generation, seq", run)
-        return [row["type"] for row in rows]
+        return [row["type"] for row in rows if row["type"] != VerdictGiven.type]
 
     async def entries(self, key: str) -> list[dict[str, str]]:
         """What the entries of a stream say, oldest first."""

@@ -63,6 +63,23 @@ async def test_a_made_up_quote_is_repaired_and_no_byte_of_it_reaches_the_client(
         assert not any(word in bytes(it.sent) for word in MADE_UP.encode().split() if len(word) > 5)
 
 
+async def test_a_client_that_asks_is_told_what_each_check_said_of_each_draft_without_a_word_of_it(house: Open) -> None:
+    async with at_work(house({"answer": WRONG, "times": 1}, {"answer": RIGHT})) as (it, http):
+        body = await ask(http, include=["cuelight.verdicts"])
+        told = body["metadata"]
+        first, second = (orjson.loads(told[f"cuelight.verdicts.{draft}"]) for draft in (1, 2))
+        assert (first["output_is_valid"], first["quotes_are_found"], sum(second.values())) == (0, 1, 0)
+        address = f"/v1/responses/{body['id']}"
+        assert (await http.get(address)).json() == body
+        plain = (await ask(http))["id"]
+        assert "cuelight.verdicts.1" not in (await http.get(f"/v1/responses/{plain}")).json()["metadata"]
+        later = await http.get(f"/v1/responses/{plain}?include[]=cuelight.verdicts")
+        assert orjson.loads(later.json()["metadata"]["cuelight.verdicts.1"]) == second
+        *_, ending, _ = (await http.get(f"{address}?stream=true")).text.strip().split("\n\n")
+        assert orjson.loads(ending.partition("data: ")[2])["response"] == body
+        assert it.never_sent(b"marmalade")
+
+
 async def test_the_address_of_a_citation_shows_the_quote_marked(house: Open) -> None:
     async with at_work(house({"answer": RIGHT})) as (_, http):
         body = await ask(http)

@@ -12,6 +12,7 @@ import pytest
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.redis import RedisStreams
+from agent.agents import documents
 from agent.ports import FeedRow
 from tests.e2e.house import QUESTION, RIGHT, WRONG, House, Open, until
 
@@ -56,7 +57,8 @@ async def test_the_feed_tells_every_event_once_in_order_and_without_a_word_of_te
         seqs = defaultdict(list)
         for fact in feed:
             seqs[fact["run"]].append(int(fact["seq"]))
-        assert sorted(map(len, seqs.values())) == [4, 4, 6]
+        judged = 1 + len(documents.checks)
+        assert sorted(map(len, seqs.values())) == [4 + judged, 4 + judged, 6 + 2 * judged]
         assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in seqs.values())
         assert len({fact["id"] for fact in feed}) == len(feed)
         told = " ".join(value for fact in feed for value in fact.values())
@@ -79,7 +81,7 @@ async def test_a_redis_that_forgot_everything_breaks_nothing(house: Open) -> Non
 
         async def fed() -> bool:
             runs = [fact["run"] for fact in await it.entries(it.keys.feed)]
-            return runs == [second["id"]] * 4
+            return runs == [second["id"]] * (5 + len(documents.checks))
 
         assert await until(fed)
 
@@ -99,7 +101,7 @@ async def test_the_feed_lets_go_of_what_is_old_by_the_ledgers_clock_whatever_the
 
             async def told() -> list[str]:
                 found = [fact.get("days", "new") for fact in await it.entries(it.keys.feed)]
-                return found if found.count("new") == 4 else []
+                return found if found.count("new") == 5 + len(documents.checks) else []
 
             kept = await until(told)
     assert kept.count("1") == 300

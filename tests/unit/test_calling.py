@@ -46,7 +46,7 @@ def drafted(*calls: FunctionCall, text: str = "", **fields: Any) -> AnswerDrafte
 
 
 async def validated(draft: AnswerDrafted, **fields: Any) -> Event:
-    (event,) = await VALIDATE(draft, run_of(RECEIVED, draft, **fields), Script({}))
+    *_, event = await VALIDATE(draft, run_of(RECEIVED, draft, **fields), Script({}))
     return event
 
 

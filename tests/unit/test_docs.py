@@ -22,6 +22,7 @@ from agent.events import (
     RequestReceived,
     RunCancelled,
     RunFailed,
+    VerdictGiven,
 )
 from agent.ports import FeedRow
 from agent.settings import Settings
@@ -34,6 +35,7 @@ SAMPLES: list[Event] = [
     ConversationRecalled(previous="resp_0", messages=()),
     PassagesFound(query="q", collection="default", index_version=1, passages=()),
     AnswerDrafted(draft="d", model="m", endpoint="e", prompt="p@1.0.0+00000000"),
+    VerdictGiven(check="c", passed=True, repairs=0),
     DraftRejected(problems=(), repairs=0),
     ModelsPassedOver(models=("m",), repairs=2),
     AnswerAccepted(text="t"),

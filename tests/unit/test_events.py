@@ -20,6 +20,7 @@ from agent.events import (
     RequestReceived,
     RunCancelled,
     RunFailed,
+    VerdictGiven,
 )
 from agent.items import Message
 
@@ -42,6 +43,7 @@ EVENTS: list[Event] = [
     AnswerDrafted(draft=SECRET, model="m", endpoint="e", prompt="answer@1"),
     DraftRejected(problems=(Problem(check="quotes", message=SECRET), Problem(check="quotes", message="")), repairs=1),
     ModelsPassedOver(models=("large",), repairs=2),
+    VerdictGiven(check="quotes", passed=False, repairs=1, problems=(SECRET,)),
     AnswerAccepted(text=SECRET, citations=(CITATION,)),
     RunFailed(code="server", message=SECRET),
     RunCancelled(by="client"),

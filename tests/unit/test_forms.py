@@ -100,7 +100,7 @@ async def judged(draft: str, form: TextFormat = SIZED, **fields: Any) -> Event:
     request = Request(messages=(question,), text=TextOptions(format=form), tools=tools)
     run = Run(id="resp_1", project="default", agent="chat", request=request, deadline=datetime(2027, 1, 1, tzinfo=UTC))
     event = AnswerDrafted.model_validate({"draft": draft, "model": "m", "endpoint": "e", "prompt": "p@1", **fields})
-    (found,) = await Validate((), None, "")(event, run, Script({}))
+    *_, found = await Validate((), None, "")(event, run, Script({}))
     return found
 
 

@@ -272,7 +272,7 @@ async def judged(
     drafted: AnswerDrafted, *checks: Check, output: Output | None = None, events: Sequence[Event] = (FOUND,)
 ) -> Event:
     validate = Validate(checks, output, "Not in the documents.")
-    (event,) = await validate(drafted, run_of(RECEIVED, *events, drafted), Script())
+    *_, event = await validate(drafted, run_of(RECEIVED, *events, drafted), Script())
     return event
 
 

@@ -24,6 +24,7 @@ from agent.events import (
     RequestReceived,
     RunCancelled,
     RunFailed,
+    VerdictGiven,
 )
 from agent.items import FunctionCall
 from agent.ports import RunView
@@ -31,7 +32,7 @@ from agent.request import Message, Request
 from api.streaming.frames import DONE, frame
 from api.streaming.items import item_events
 from api.streaming.pieces import MOST_CHARS, pieces
-from api.streaming.telling import tell
+from api.streaming.telling import tell, version_for
 from tests import spec
 from tests.unit.test_projection import AT, CITATION, view
 
@@ -249,9 +250,29 @@ def test_an_item_of_a_kind_that_is_unknown_here_is_told_whole() -> None:
 # -------------------------------------------------------------------------------------------- versions
 
 
+PASSED = VerdictGiven(check="quotes", passed=True, repairs=1)
+
+
+def test_single_verdicts_stand_in_no_progress_of_version_2_and_are_steps_in_version_1() -> None:
+    def told(version: int) -> list[dict[str, Any]]:
+        request = asked(include=("cuelight.progress",), stream_version=version)
+        return tell(view(FULL, request), happened(*HAPPENED, PASSED, FULL))
+
+    assert sum(event.get("event") == "verdict.given" for event in told(1)) == 1
+    assert [event for event in told(2) if event.get("event") == "verdict.given"] == []
+    assert kinds(told(1)).count("cuelight:verdict") == kinds(told(2)).count("cuelight:verdict") == 2
+
+
+@pytest.mark.parametrize(
+    ("include", "version"), [((), 1), (("file_citation",), 1), (("cuelight.progress",), 2), (("cuelight.verdicts",), 2)]
+)
+def test_a_run_is_opened_in_the_oldest_version_that_tells_it(include: tuple[str, ...], version: int) -> None:
+    assert version_for(include) == version
+
+
 def test_a_stream_of_a_newer_version_is_not_told_here() -> None:
     with pytest.raises(Unfamiliar):
-        tell(view(FULL, asked(stream_version=2)))
+        tell(view(FULL, asked(stream_version=3)))
 
 
 def test_an_event_that_is_not_what_it_promises_is_not_told() -> None:

@@ -12,6 +12,7 @@ from math import fsum, log
 import orjson
 
 from agent.checks import GROUNDED, Cited, CitedAnswer, Draft, Quoted
+from agent.checks.judging import verdicts
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import Permanent
 from agent.events import Passage
@@ -155,4 +156,4 @@ def _readable(sentence: str) -> str:
 def _passes(answer: CitedAnswer, passages: Sequence[Passage]) -> bool:
     citations = tuple(Cited(quoted.passage_id, quoted.quote) for quoted in answer.citations)
     draft = Draft("", answer.answer, Request(messages=()), tuple(passages), citations)
-    return not any(problem for check in GROUNDED for problem in check(draft))
+    return all(given.passed for given in verdicts(GROUNDED, draft))
