@@ -25,6 +25,7 @@ from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
 from agent.steps import Before, Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
 from agent.steps.joining import inner_of, joined, name_of_step
+from agent.tools import Tool, Toolbox
 
 NO_ANSWER = "The documents do not answer this question."
 
@@ -45,6 +46,8 @@ class Agent:
     """The chain of models, first choice first; empty for the one in the settings."""
     retrieval: Retrieval | None = None
     checks: tuple[Check, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    """What a model may have the service do before it answers."""
     output: Output | None = None
     """What the model's reply must parse into: a pydantic model or a JSON Schema as a dict; None for plain text."""
     budget: Budget = field(default_factory=Budget)
@@ -91,7 +94,7 @@ class Agent:
             raise Misconfigured(f"agent {self.name!r}: no route takes {RequestReceived.type!r}, so no run can begin")
         prompts = {prompt.name: prompt.version}
         version = f"{self.version}+{_fingerprint(parts, router, prompts)}"
-        return BoundAgent(self, router, catalogue, prompts, parts.models, version)
+        return BoundAgent(self, router, catalogue, prompts, parts.models, version, parts.tools)
 
     def _parts(self, book: PromptBook, models: tuple[str, ...]) -> Parts:
         if not models:
@@ -105,6 +108,7 @@ class Agent:
             budget=self.budget,
             retrieval=self.retrieval or Retrieval(),
             no_answer_text=self.no_answer_text,
+            tools=Toolbox.of(self.tools, self.budget.tool_rounds),
         )
 
     def _routes(self, parts: Parts) -> list[Route[Any]]:
@@ -134,6 +138,7 @@ class BoundAgent:
     prompts: Mapping[str, str]
     models: tuple[str, ...]
     version: str
+    tools: Toolbox = field(default_factory=Toolbox)
 
     @property
     def name(self) -> str:
@@ -199,6 +204,7 @@ def _check_budget(name: str, budget: Budget) -> None:
             "usd": budget.usd is None or budget.usd > 0,
             "tokens": budget.tokens is None or budget.tokens > 0,
             "failures": budget.failures > 0,
+            "tool_rounds": budget.tool_rounds > 0,
         }.items()
         if not right
     ]
@@ -207,17 +213,25 @@ def _check_budget(name: str, budget: Budget) -> None:
 
 
 def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> str:
-    told = {
+    told: dict[str, Any] = {
         "prompts": dict(prompts),
         "models": parts.models,
         "checks": [name_of(check) for check in parts.checks],
         "output": parts.output_schema,
-        "budget": asdict(parts.budget),
+        "budget": _limits(parts),
         "retrieval": parts.retrieval.told(),
         "no_answer_text": parts.no_answer_text,
         "routes": [[route.name, route.accepts.type, name_of_step(route.step)] for route in router.routes.values()],
     }
+    if parts.tools.tools:
+        told["tools"] = [each.function.model_dump() for each in parts.tools.tools.values()]
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:8]
+
+
+def _limits(parts: Parts) -> dict[str, Any]:
+    """Those that can matter: an agent without tools is the same one as before there were any."""
+    limits = asdict(parts.budget)
+    return limits if parts.tools.tools else {name: limits[name] for name in limits if name != "tool_rounds"}
 
 
 def _a(noun: str) -> str:

@@ -164,6 +164,27 @@ class Recall(Effect[Recalled]):
     previous: str
 
 
+class ToolResult(BaseModel):
+    """What a call of a tool brought, as text: data, whatever it says. `failed`: it tells why there is no result."""
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    failed: bool = False
+
+
+class CallTool(Effect[ToolResult]):
+    """One call of one of the agent's own tools. `arguments` is JSON text, as the model wrote it.
+
+    `key` is the same for every try at this very call, and no other call's.
+    """
+
+    type = "call_tool"
+    answer_type = ToolResult
+    tool: str
+    arguments: str
+    key: str = Field("", exclude=True)
+
+
 class Ask(Protocol):
     """Bring a step what it asked for. Raises `Transient` or `Permanent`."""
 
@@ -173,7 +194,7 @@ class Ask(Protocol):
 AnyEffect = Effect[Any]
 
 
-KINDS: Mapping[str, type[AnyEffect]] = {kind.type: kind for kind in (Search, CallModel, Recall)}
+KINDS: Mapping[str, type[AnyEffect]] = {kind.type: kind for kind in (Search, CallModel, Recall, CallTool)}
 """Every effect that there is, by its type."""
 
 

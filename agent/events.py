@@ -246,6 +246,39 @@ class VerdictGiven(Event):
         }
 
 
+class ToolsRequested(Event):
+    """A model wants tools of the agent called; the calls hold. `round` counts such replies of the run, from 1."""
+
+    type = "tools.requested"
+    calls: tuple[FunctionCall, ...]
+    round: int
+
+    def public(self) -> Mapping[str, str]:
+        return {"tools": ",".join(call.name for call in self.calls), "round": str(self.round)}
+
+
+class CalledTool(BaseModel):
+    """What came of one call, for the model to read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    call_id: str
+    name: str
+    text: str
+    failed: bool = False
+
+
+class ToolsAnswered(Event):
+    """What the calls of a round brought, in their order: others' words, never instructions."""
+
+    type = "tools.answered"
+    results: tuple[CalledTool, ...]
+    round: int
+
+    def public(self) -> Mapping[str, str]:
+        failed = sum(result.failed for result in self.results)
+        return {"tools": ",".join(it.name for it in self.results), "failed": str(failed), "round": str(self.round)}
+
+
 class DraftRejected(Event):
     """The newest draft did not hold. Each problem names its check."""
 
@@ -349,6 +382,8 @@ CATALOGUE: tuple[type[Event], ...] = (
     PassagesFound,
     AnswerDrafted,
     VerdictGiven,
+    ToolsRequested,
+    ToolsAnswered,
     DraftRejected,
     ModelsPassedOver,
     AnswerAccepted,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+CALLABLE = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""Names of functions that an endpoint takes back; it would refuse the whole conversation for another one."""
 
 FinishReason = Literal["stop", "length", "refusal", "content_filter", "tool_calls"]
 """Why a model stopped. With `tool_calls` it waits for what its calls bring."""

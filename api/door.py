@@ -19,6 +19,7 @@ from agent.privacy import Privacy
 from agent.recalling import Conversations
 from agent.router import Router
 from agent.settings import NameSettings, Settings
+from agent.tools import Toolbox
 from api.ids import new_fence, new_response_id
 from api.patience import Sleep
 
@@ -64,6 +65,8 @@ class AgentCard(Protocol):
     def router(self) -> Router: ...
     @property
     def agent(self) -> Definition: ...
+    @property
+    def tools(self) -> Toolbox: ...
 
 
 class Opener(Protocol):

@@ -13,7 +13,19 @@ from typing import Protocol, TypeVar, cast
 import structlog
 from pydantic import BaseModel
 
-from agent.effects import AnyEffect, Ask, CallModel, Effect, Found, ModelAnswer, Recall, Recalled, Search
+from agent.effects import (
+    AnyEffect,
+    Ask,
+    CallModel,
+    CallTool,
+    Effect,
+    Found,
+    ModelAnswer,
+    Recall,
+    Recalled,
+    Search,
+    ToolResult,
+)
 from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
@@ -21,6 +33,7 @@ from agent.ports import Begun, Call, Ledger
 from agent.steps import Budget
 from agent.telemetry import metrics, tracing
 from workers.pacing import Pacing
+from workers.tools import Tools
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +68,7 @@ class Perform:
     models: Models
     search: Callable[[Search, str], Awaitable[Found]]
     recall: Callable[[Recall, str], Awaitable[Recalled]] = nothing_recalled
+    tools: Callable[[CallTool, Begun, float], Awaitable[ToolResult]] = field(default_factory=Tools)
 
     def bind(self, begun: Begun) -> Ask:
         """`Ask` for one delivery: its project, its remaining time, its ids."""
@@ -66,6 +80,8 @@ class Perform:
                     answer: BaseModel = await self._call_model(begun, effect, until)
                 case Search():
                     answer = await self._search(begun, effect)
+                case CallTool():
+                    answer = await self._call_tool(begun, effect, until)
                 case Recall():
                     answer = await self.recall(effect, begun.pointer.project)
                 case _:
@@ -80,6 +96,18 @@ class Perform:
             answer = await self.models.call(effect, timeout_s=left, headers=headers(begun, effect))
             span.set_attributes(_told(answer))
             return answer
+
+    async def _call_tool(self, begun: Begun, effect: CallTool, until: float) -> ToolResult:
+        asked: dict[str, tracing.Attribute] = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": effect.tool,
+            "gen_ai.tool.call.id": effect.key,
+            "cuelight.run": begun.pointer.run,
+        }
+        with tracing.span(f"execute_tool {effect.tool}", tracing.INTERNAL, asked) as span:
+            result = await self.tools(effect, begun, until)
+            span.set_attribute("cuelight.tool.failed", result.failed)
+            return result
 
     async def _search(self, begun: Begun, effect: Search) -> Found:
         asked: dict[str, tracing.Attribute] = {
@@ -204,16 +232,19 @@ class Recording:
         name = effect.hash()
         occurrence = self.seen[name]
         self.seen[name] += 1
+        call = self._call(effect, name, occurrence)  # before anything is waited for: others may be asked meanwhile
         recorded = self.begun.answers.get((name, occurrence))
         if recorded is not None:
             log.info("answer_on_record", effect=effect.type, hash=name[:12])
             return cast(T, effect.answer_type.model_validate_json(recorded))
         await self.ledger.record(self.begun)
-        call = self._call(effect, name, occurrence)
         async with self.pacing.turn(self.begun, call):
-            if isinstance(effect, CallModel) and call.worst_case_usd != 0:
+            if isinstance(effect, CallTool) or (isinstance(effect, CallModel) and call.worst_case_usd != 0):
                 await self.ledger.intend(self.begun, call)
-            return await self._made(effect, call)
+            answer = await self._made(effect, call)
+        if isinstance(effect, CallTool):  # others may be under way beside it, and this one is never to be made again
+            await self.ledger.record(self.begun)
+        return answer
 
     async def _made(self, effect: Effect[T], call: Call) -> T:
         began = time.monotonic()

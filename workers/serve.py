@@ -24,6 +24,7 @@ from workers.persistent import Persistent
 from workers.recover import Recovery
 from workers.relay import Relay
 from workers.spill import Spill
+from workers.tools import Tools
 from workers.worker import Chore, Worker
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ async def serve(
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings), searcher(settings, engines.library)
         try:
-            perform = Perform(models, search.search, Recollection(engines.conversations))
+            perform = Perform(models, search.search, Recollection(engines.conversations), Tools(company.agents))
             mine = routes or company.routes
             worker = build(settings, company, engines, perform, mine, pauses.route, relaying=relaying)
             log.info("worker_started", routes=list(mine), worker=engines.instance)

@@ -3,7 +3,7 @@
 from agent.prompting.book import SHIPPED, PromptBook
 from agent.prompting.conversation import is_too_long, turns, unpaired
 from agent.prompting.fence import Fence, Fenced
-from agent.prompting.messages import opening, repairing, shortened
+from agent.prompting.messages import opening, repairing, shortened, shown_again
 from agent.prompting.prompt import Params, Prompt
 from agent.prompting.supplied import check_supplied
 
@@ -19,6 +19,7 @@ __all__ = [
     "opening",
     "repairing",
     "shortened",
+    "shown_again",
     "turns",
     "unpaired",
 ]

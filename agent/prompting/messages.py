@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import orjson
 
 from agent.events import Passage, Problem
-from agent.items import FunctionCall, TextPart
+from agent.items import CALLABLE, FunctionCall, TextPart
 from agent.prompting.conversation import turns
 from agent.prompting.fence import Fence
 from agent.prompting.prompt import Prompt
@@ -19,8 +18,6 @@ MOST_PROBLEM_CHARS = 300
 MOST_DRAFT_CHARS = 4_000
 MOST_SHOWN_CALLS = 8
 NOT_MADE = "This call was not made."
-CALLABLE = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Names that an endpoint takes back; it would refuse the whole conversation for another one."""
 
 
 def opening(
@@ -30,18 +27,20 @@ def opening(
     fence: Fence,
     conversation: Sequence[Message] | None = None,
     schema: str | None = None,
+    *,
+    callable_too: bool = False,
 ) -> tuple[Message, ...]:
     """System, the conversation so far with its own roles, the question with its passages, and what came of it since.
 
     The caller's instructions get a fence of their own, made from themselves: the system message stays the same
     from run to run, and an endpoint's prompt cache can serve it. `conversation` is the request's own by default;
-    `schema` is the form of the agent's own answers.
+    `schema` is the form of the agent's own answers. `callable_too`: there are functions to call beside the request's.
     """
     wishes = request.instructions
     instructions = Fence.of(wishes).around("instructions", wishes).block if wishes else None
     before, asked, since = split(turns(request.messages if conversation is None else conversation))
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
-    tools = bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
+    tools = callable_too or bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
     form = request.text.format.type != "text"
     told = prompt.render("system", instructions=instructions, tools=tools, form=form, schema=schema)
     return (Message(role="system", content=told), *before, *question, *since)
@@ -76,7 +75,7 @@ def repairing(
     feedback = prompt.render("repair", problems=fence.around("problems", listed).block)
     if schema is not None:
         feedback = f"{feedback}\n\nThe reply must be one JSON value that is valid under this JSON Schema:\n{schema}"
-    shown = tuple(_shown_again(call) for call in calls[:MOST_SHOWN_CALLS] if CALLABLE.fullmatch(call.name))
+    shown = tuple(shown_again(call) for call in calls[:MOST_SHOWN_CALLS] if CALLABLE.fullmatch(call.name))
     return (
         *opened,
         Message(role="assistant", content=fence.inert(_cut(draft, MOST_DRAFT_CHARS)), tool_calls=shown),
@@ -85,7 +84,7 @@ def repairing(
     )
 
 
-def _shown_again(call: FunctionCall) -> FunctionCall:
+def shown_again(call: FunctionCall) -> FunctionCall:
     """A rejected call as endpoints take it back: they read its arguments as JSON."""
     try:
         orjson.loads(call.arguments)

@@ -7,8 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, PassagesFound, RequestReceived, RunFailed
+from agent.events import (
+    AnswerAccepted,
+    AnswerDrafted,
+    DraftRejected,
+    Event,
+    PassagesFound,
+    RequestReceived,
+    RunFailed,
+    ToolsAnswered,
+    ToolsRequested,
+)
 from agent.router import Route
+from agent.steps.call_tools import CallTools
 from agent.steps.generate import Drafting, Generate
 from agent.steps.joining import Before
 from agent.steps.parts import Budget, Parts, Retrieval, Routes
@@ -19,6 +30,7 @@ from agent.steps.validate import Validate
 __all__ = [
     "Before",
     "Budget",
+    "CallTools",
     "Drafting",
     "Generate",
     "Parts",
@@ -29,6 +41,8 @@ __all__ = [
     "Validate",
     "grounded_routes",
     "plain_routes",
+    "tool_routes",
+    "verdicts",
 ]
 
 
@@ -38,8 +52,9 @@ def grounded_routes(parts: Parts) -> list[Route[Any]]:
     return [
         Route("retrieve", RequestReceived, Retrieve.of(parts), (PassagesFound, RunFailed)),
         Route("generate", PassagesFound,   Generate.of(parts), (AnswerDrafted, RunFailed)),
-        Route("validate", AnswerDrafted,   Validate.of(parts), (AnswerAccepted, DraftRejected, RunFailed)),
+        Route("validate", AnswerDrafted,   Validate.of(parts), verdicts(parts)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
+        *tool_routes(parts),
     ]
 
 
@@ -47,7 +62,24 @@ def plain_routes(parts: Parts) -> list[Route[Any]]:
     """Replies from the conversation alone."""
     return [
         Route("generate", RequestReceived, Generate.of(parts), (AnswerDrafted, RunFailed)),
-        Route("validate", AnswerDrafted,   Validate.of(parts), (AnswerAccepted, DraftRejected, RunFailed)),
+        Route("validate", AnswerDrafted,   Validate.of(parts), verdicts(parts)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
+        *tool_routes(parts),
     ]
+
+
+def tool_routes(parts: Parts) -> list[Route[Any]]:
+    """What joins a flow whose agent has tools: they are called, and the model goes on with what they brought."""
+    if not parts.tools.tools:
+        return []
+    return [
+        Route("tools",    ToolsRequested,  CallTools(),        (ToolsAnswered, RunFailed)),
+        Route("resume",   ToolsAnswered,   Generate.of(parts), (AnswerDrafted, RunFailed)),
+    ]
+
+
+def verdicts(parts: Parts) -> tuple[type[Event], ...]:
+    """What may become of a draft."""
+    calls = (ToolsRequested,) if parts.tools.tools else ()
+    return (AnswerAccepted, DraftRejected, *calls, RunFailed)
 # fmt: on

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from agent.effects import Ask, CallModel, ModelAnswer
 from agent.errors import Held, Overloaded, Permanent, Transient, Unfamiliar
-from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed
+from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed, ToolsAnswered
 from agent.failures import follows
 from agent.outcome import RATE_LIMITED, TOO_LONG, failure_of
 from agent.prompting import Fence, Prompt, PromptBook, opening
@@ -16,6 +16,7 @@ from agent.request import Message, question_of
 from agent.run import Run
 from agent.steps.parts import Parts
 from agent.steps.recall import conversation_of, recalled, request_of, versions_of
+from agent.tools import Toolbox
 
 Onwards = Callable[[Prompt, tuple[Message, ...], str], tuple[Message, ...]]
 """What a call is asked with, given its prompt, how every call of the run begins, and the model."""
@@ -35,10 +36,12 @@ class Drafting:
     models: tuple[str, ...]
     max_output_tokens: int
     output_schema: str | None = None
+    tools: Toolbox = field(default_factory=Toolbox)
 
     @classmethod
     def of(cls, parts: Parts) -> Drafting:
-        return cls(parts.prompt, parts.book, parts.models, parts.budget.max_output_tokens, parts.output_schema)
+        limit = parts.budget.max_output_tokens
+        return cls(parts.prompt, parts.book, parts.models, limit, parts.output_schema, parts.tools)
 
     def prompt_of(self, run: Run) -> Prompt:
         """The version this run keeps. Raises `Unfamiliar` if it is not here."""
@@ -76,7 +79,8 @@ class Drafting:
         """The answer to the longest version of the conversation that a model can take."""
         failed = Permanent("there is no conversation", kind=TOO_LONG)
         for conversation in versions_of(run):
-            opened = opening(prompt, request_of(run), passages_of(run), fence_of(run), conversation, self.output_schema)
+            parts = (prompt, request_of(run), passages_of(run), fence_of(run), conversation, self.output_schema)
+            opened = opening(*parts, callable_too=bool(self.tools.tools))
             try:
                 return await self.draft(prompt, run, ask, partial(onwards, prompt, opened), models)
             except Permanent as error:
@@ -103,7 +107,7 @@ class Drafting:
         raise gravest(failed)
 
     def _call(self, model: str, prompt: Prompt, run: Run, messages: tuple[Message, ...]) -> CallModel:
-        request, params = run.request, prompt.params
+        request, params, offer = run.request, prompt.params, self.tools.offer(run)
         limits = (request.max_output_tokens, params.max_output_tokens, self.max_output_tokens)
         return CallModel(
             model=model,
@@ -112,8 +116,8 @@ class Drafting:
             max_output_tokens=min(limit for limit in limits if limit is not None),
             temperature=params.temperature if request.temperature is None else request.temperature,
             output_schema=self.output_schema,
-            tools=request.tools,
-            tool_choice=request.tool_choice,
+            tools=offer.tools,
+            tool_choice=offer.choice,
             parallel_tool_calls=request.parallel_tool_calls,
             wishes=request.wishes,
             form=request.text.format,
@@ -124,7 +128,7 @@ class Drafting:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """The first draft, from the passages that were found, or from the request alone."""
+    """A draft from the passages that were found, from the request alone, or from what tools have brought."""
 
     drafting: Drafting
 
@@ -132,11 +136,14 @@ class Generate:
     def of(cls, parts: Parts) -> Generate:
         return cls(Drafting.of(parts))
 
-    async def __call__(self, event: PassagesFound | RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+    async def __call__(
+        self, event: PassagesFound | RequestReceived | ToolsAnswered, run: Run, ask: Ask, /
+    ) -> Sequence[Event]:
         facts, run = await recalled(run, ask)
         if any(isinstance(fact, RunFailed) for fact in facts):
             return facts
-        return [*facts, await self.drafting.drafted(run, ask)]
+        earlier = run.find(AnswerDrafted)
+        return [*facts, await self.drafting.drafted(run, ask, earlier.repairs if earlier else 0)]
 
 
 def gravest(failed: Sequence[Transient | Permanent]) -> Transient | Permanent:

@@ -13,6 +13,7 @@ from agent.errors import Misconfigured
 from agent.filters import Filter, Scalar, both, equal
 from agent.prompting import PromptBook
 from agent.router import Route
+from agent.tools import Toolbox
 
 Collections = Sequence[str] | Literal["any"]
 MOST_PASSAGES = 50
@@ -77,6 +78,8 @@ class Budget:
     """Input and output of all calls together; None where only the other limits count."""
     failures: int = 24
     """Failed attempts of one run, at all of its steps together."""
+    tool_rounds: int = 8
+    """How often in one run a model may have tools of the agent called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Parts:
     budget: Budget
     retrieval: Retrieval
     no_answer_text: str
+    tools: Toolbox = field(default_factory=Toolbox)
 
     @property
     def output_schema(self) -> str | None:

@@ -12,6 +12,7 @@ from agent.prompting import is_too_long, unpaired
 from agent.prompting.shortening import droppable, shortened_by
 from agent.request import Message, Request
 from agent.run import Run
+from agent.steps.call_tools import called
 
 
 async def recalled(run: Run, ask: Ask) -> tuple[Sequence[Event], Run]:
@@ -33,8 +34,8 @@ async def recalled(run: Run, ask: Ask) -> tuple[Sequence[Event], Run]:
 
 
 def conversation_of(run: Run) -> tuple[Message, ...]:
-    """Every item that the reply is to go on from, those of earlier responses first."""
-    return (*_earlier(run), *run.request.messages)
+    """Every item that the reply is to go on from: earlier responses, the request, what tools were called since."""
+    return (*_earlier(run), *run.request.messages, *called(run))
 
 
 def versions_of(run: Run) -> Iterator[tuple[Message, ...]]:

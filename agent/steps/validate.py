@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.checks import CitedAnswer, cite
 from agent.checks.calling import (
@@ -18,13 +18,14 @@ from agent.checks.judging import name_of, problems_of, verdict, verdicts
 from agent.checks.output import Output, read_output
 from agent.checks.structured import structured
 from agent.effects import Ask
-from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, RunFailed, VerdictGiven
-from agent.items import ToolChoice
+from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, RunFailed, ToolsRequested, VerdictGiven
+from agent.items import FunctionTool
 from agent.prompting import shortened
 from agent.request import Request
 from agent.run import Run
 from agent.steps.generate import passages_of
 from agent.steps.parts import Parts
+from agent.tools import Offer, Toolbox, rounds_of
 
 UNREADABLE = "output_is_valid"
 """The check that a draft fails which cannot be read as the agent's output at all."""
@@ -37,18 +38,22 @@ class Validate:
     checks: tuple[Check, ...]
     output: Output | None
     no_answer_text: str
+    tools: Toolbox = field(default_factory=Toolbox)
 
     @classmethod
     def of(cls, parts: Parts) -> Validate:
-        return cls(parts.checks, parts.output, parts.no_answer_text)
+        return cls(parts.checks, parts.output, parts.no_answer_text, parts.tools)
 
     async def __call__(self, event: AnswerDrafted, run: Run, ask: Ask, /) -> Sequence[Event]:
         if event.finish_reason in ("refusal", "content_filter"):
             return [declined(event)]
-        event, silent = whole(event, run.request), bool(event.calls)
-        given = self._verdicts_on_calls(event, run.request)
+        offer = self.tools.offer(run)
+        event, silent = whole(event, offer.tools), bool(event.calls)
+        given = self._verdicts_on_calls(event, run, offer)
         if not _passed(given):
             return rejected(given, event)
+        if mine := self.tools.mine(event.calls):
+            return [*given, ToolsRequested(calls=mine, round=1 + rounds_of(run))]
         if is_cut_short(event, run.request):
             return [*given, cut_short(event)]
         draft = self._read(event, run)
@@ -57,13 +62,12 @@ class Validate:
         given += self._judge(draft, silent, event.repairs)
         return [*given, self._accept(draft, event)] if _passed(given) else rejected(given, event)
 
-    def _verdicts_on_calls(self, event: AnswerDrafted, request: Request) -> list[VerdictGiven]:
-        """An agent with a form of its own offers no functions, so none may be called."""
-        if self.output is not None:
-            problems = judge_calls(event.calls, (), ToolChoice())
-        else:
-            most, cut_off = most_calls(request), event.finish_reason == "length"
-            problems = judge_calls(event.calls, request.tools, request.tool_choice, most=most, cut_off=cut_off)
+    def _verdicts_on_calls(self, event: AnswerDrafted, run: Run, offer: Offer) -> list[VerdictGiven]:
+        """Of the client's functions an agent with a form of its own offers none: the door lets none in."""
+        most = self.tools.most(run) if self.tools.mine(event.calls) else most_calls(run.request)
+        cut_off = event.finish_reason == "length"
+        problems = judge_calls(event.calls, offer.tools, offer.choice, most=most, cut_off=cut_off)
+        problems = problems or [*self.tools.problems(event.calls)]
         asked = (CALLS_ARE_ALLOWED, ARGUMENTS_ARE_VALID) if event.calls else ()
         named = dict.fromkeys([*asked, *(problem.check for problem in problems)])
         return [verdict(name, (it.message for it in problems if it.check == name), event.repairs) for name in named]
@@ -165,7 +169,7 @@ def most_calls(request: Request) -> int:
     return min(limit for limit in limits if limit is not None)
 
 
-def whole(event: AnswerDrafted, request: Request) -> AnswerDrafted:
+def whole(event: AnswerDrafted, tools: Sequence[FunctionTool]) -> AnswerDrafted:
     """The draft without the call that the token limit cut off: what is left is judged as any other.
 
     Only the last call can have been cut; a client must not be handed half of one.
@@ -173,7 +177,7 @@ def whole(event: AnswerDrafted, request: Request) -> AnswerDrafted:
     if event.finish_reason != "length" or not event.calls:
         return event
     last = event.calls[-1]
-    tool = next((tool for tool in request.tools if tool.name == last.name), None)
+    tool = next((tool for tool in tools if tool.name == last.name), None)
     broken = tool is None or bool(argument_problems(last, tool))
     return event.model_copy(update={"calls": event.calls[:-1]}) if broken else event
 

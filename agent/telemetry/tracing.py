@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from agent.errors import Misconfigured
 
 Attribute = str | int | float | bool
-SERVER, CONSUMER, CLIENT = SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.CLIENT
+SERVER, CONSUMER, CLIENT, INTERNAL = SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.CLIENT, SpanKind.INTERNAL
 
 _tracer = trace.get_tracer("cuelight")
 _format = TraceContextTextMapPropagator()

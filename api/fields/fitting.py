@@ -17,6 +17,7 @@ def check_fit(request: Request, offer: Offer, door: Door, rules: Project) -> Non
     """Raises `ApiError` 400 naming the field, and what takes it instead."""
     if offer.card.agent.output is not None:
         _refuse_forms(request, offer, offers(door, rules).values())
+    _refuse_names(request, offer)
     for place, message in enumerate(request.messages):
         for part in message.parts:
             _check_part(part, join("input", place), offer, door)
@@ -34,6 +35,14 @@ def _refuse_forms(request: Request, offer: Offer, there: Iterable[Offer]) -> Non
         raise _no("top_logprobs", "has no probabilities to tell", offer, there)
     if "message.output_text.logprobs" in request.include:
         raise _no("include", "has no probabilities to tell", offer, there)
+
+
+def _refuse_names(request: Request, offer: Offer) -> None:
+    """A function of the client must not stand in for a tool of the agent."""
+    for place, tool in enumerate(request.tools):
+        if tool.name in offer.card.tools.tools:
+            path = join(join("tools", place), "name")
+            raise invalid(path, f"the model {offer.name!r} has a tool {tool.name!r} of its own; choose another name")
 
 
 def _no(param: str, why: str, offer: Offer, there: Iterable[Offer]) -> ApiError:

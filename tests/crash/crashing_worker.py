@@ -21,6 +21,7 @@ from agent.wiring import archive_prompts, cast, connected, model_book, searcher
 from tests.forks import PROCESSES
 from workers.perform import Perform
 from workers.serve import build
+from workers.tools import Tools
 
 
 @dataclass(slots=True)
@@ -94,5 +95,11 @@ async def _work(settings: Settings, urls: tuple[str, str], routes: Sequence[str]
         models: Any = Mortal(model_book(settings), death)
         search: Any = Mortal(searcher(settings, engines.library), death)
         doors = replace(engines, ledger=ledger, streams=streams)
-        worker = build(settings, company, doors, Perform(models, search.search), routes or company.routes)
+        worker = build(
+            settings,
+            company,
+            doors,
+            Perform(models, search.search, tools=Tools(company.agents)),
+            routes or company.routes,
+        )
         await worker.run(stop)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
+import orjson
 import pytest
 
 from agent.agents import documents
 from agent.testing.fake_model import Line, Script
+from agent.testing.fake_model.script import ScriptedFunction, ScriptedToolCall
+from tests.crash import toys
 from tests.crash.crashing_worker import Death
 from tests.crash.stage import ANSWER, Stage, Story, until
 
@@ -126,6 +130,34 @@ async def test_a_worker_killed_between_two_questions_does_not_pay_for_the_first_
     assert [call["answer"] for call in story.paid] == ["One.", "Two."]
     assert len(story.unknown) == unknown
     assert len(story.calls) == story.view.calls == 2 + unknown
+
+
+@pytest.mark.parametrize(
+    ("death", "done"),
+    [
+        (Death("tools", "record", "after"), ["flight", "hotel"]),
+        (Death("tools", "record", "before"), ["flight", "flight", "hotel"]),
+    ],
+    ids=["recorded", "not recorded"],
+)
+async def test_of_two_tool_calls_the_finished_one_is_not_made_again_after_a_crash(
+    stage: Stage, death: Death, done: list[str], tmp_path: Path
+) -> None:
+    log = str(tmp_path / "bookings")
+    stage.settings["agent"] = ("tests.crash.toys:booking",)
+    wanted = [orjson.dumps({"what": what, "log": log}).decode() for what in ("flight", "hotel")]
+    calls = tuple(ScriptedToolCall(function=ScriptedFunction(name="book", arguments=each)) for each in wanted)
+    await stage.model.play(Script((Line(attempt=1, tool_calls=calls), Line(answer="Both are booked."))))
+    run = await stage.ask()
+    await stage.die(stage.work(death=death))
+    stage.work()
+    await stage.end(run)
+    lines = toys.booked(log)
+    assert [what for _, _, what in lines] == done
+    assert len({key for _, key, _ in lines}) == 2, "whoever makes a call again makes it with the same key"
+    story = await stage.story(run)
+    assert story.view.ending is not None and "Both are booked." in story.view.ending.data
+    assert len(story.paid) == 2, "the model was asked once before the tools, and once after"
 
 
 async def test_a_worker_that_froze_in_a_call_and_wakes_up_settles_nothing_and_its_bill_is_kept(stage: Stage) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
 
 from agent.definition import Agent
 from agent.effects import Ask, CallModel
@@ -14,6 +18,7 @@ from agent.request import Message
 from agent.router import Route
 from agent.run import Run
 from agent.steps import Parts
+from agent.tools import ToolContext, tool
 
 QUESTIONS = ("the first question", "the second question")
 
@@ -69,6 +74,33 @@ def deadly_routes(parts: Parts) -> list[Route[RequestReceived]]:
 def holding_routes(parts: Parts) -> list[Route[RequestReceived]]:
     return [Route("holding", RequestReceived, Holding(), (AnswerAccepted,))]
 
+
+class Booking(BaseModel):
+    """What to book, and the tool's own log, which is outside of the service."""
+
+    what: str
+    log: str
+
+
+@tool(retries=0)
+async def book(booking: Booking, context: ToolContext) -> str:
+    """Book a flight at once; a hotel where the flight was booked by another worker, and never else."""
+    while booking.what == "hotel" and not booked(booking.log):  # noqa: ASYNC110 - it is about to be written
+        await asyncio.sleep(0)
+    if booking.what == "hotel" and all(pid == str(os.getpid()) for pid, _, _ in booked(booking.log)):
+        await asyncio.Event().wait()
+    with Path(booking.log).open("a", encoding="utf-8") as log:  # noqa: ASYNC230 - a line
+        log.write(f"{os.getpid()} {context.key} {booking.what}\n")
+    return f"{booking.what} is booked"
+
+
+def booked(log: str) -> list[list[str]]:
+    """Who booked what, and with which key."""
+    path = Path(log)
+    return [line.split() for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+booking = Agent(name="booking", prompt="chat", tools=(book,))
 
 deadly = Agent(name="deadly", prompt="chat", routes=deadly_routes)
 holding = Agent(name="holding", prompt="chat", routes=holding_routes)

@@ -1,0 +1,131 @@
+"""A tool: a pydantic model of its arguments and a coroutine, with its limits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_type_hints
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from agent.errors import Misconfigured
+from agent.items import CALLABLE, FunctionTool
+
+MOST_CHARS = 20_000
+MOST_PROBLEMS = 8
+MOST_PROBLEM_CHARS = 200
+
+
+class ToolError(Exception):
+    """What a tool raises to tell the model, in words for it, why there is no result. The call is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool is told beside its arguments.
+
+    `key` is the same whenever this very call is made again, after a crash too: hand it on as the idempotency key of
+    whatever the tool spends or writes. `remaining_s` is what is left of the call's time limit.
+    """
+
+    run: str
+    project: str
+    key: str
+    attempt: int
+    """The nth try at this call by this worker, from 1."""
+    remaining_s: float
+
+
+Work = Callable[[Any, ToolContext], Awaitable[Any]]
+"""The coroutine of a tool. What it returns is told to the model: text as it is, anything else as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Something the service does when a model asks for it. `description` is what the model reads.
+
+    Raises `Misconfigured` when built with a name that no endpoint takes, or with limits that allow nothing.
+    """
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    work: Work
+    timeout_s: float = 30.0
+    """Of one try."""
+    retries: int = 2
+    """How often a try that failed is made again within one delivery, with the same `key`; 0 for never."""
+    most_chars: int = MOST_CHARS
+    """A longer result is cut."""
+
+    def __post_init__(self) -> None:
+        if not CALLABLE.fullmatch(self.name):
+            raise Misconfigured(f"a tool cannot be called {self.name!r}: use 1 to 64 letters, digits, `_` and `-`")
+        if not (self.timeout_s > 0 and self.retries >= 0 and self.most_chars > 0):
+            raise Misconfigured(f"tool {self.name!r} has limits that allow nothing")
+
+    @cached_property
+    def function(self) -> FunctionTool:
+        """The tool as a model is told of it."""
+        schema = orjson.dumps(self.arguments.model_json_schema(), option=orjson.OPT_SORT_KEYS).decode()
+        return FunctionTool(name=self.name, description=self.description, parameters=schema)
+
+    def read(self, arguments: str) -> BaseModel | list[str]:
+        """The arguments of a call, or what is wrong with them in words for the model. Raises nothing."""
+        try:
+            return self.arguments.model_validate_json(arguments)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            return [_told(item["loc"], item["msg"]) for item in found[:MOST_PROBLEMS]]
+        except Exception as error:  # an author's own validator met what it did not expect
+            return [_told((), type(error).__name__)]
+
+
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    **limits: Any,
+) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
+    """Make a tool of a coroutine `(arguments, context)` or `(arguments)`, whose first parameter names its model.
+
+    Its name is the function's and its description the docstring, where none are given. `limits` are those of `Tool`.
+    Raises `Misconfigured` for a function that is no such coroutine.
+    """
+
+    def made(function: Callable[..., Awaitable[Any]]) -> Tool:
+        return Tool(
+            name=name or function.__name__,
+            description=description or inspect.cleandoc(function.__doc__ or ""),
+            arguments=_model_of(function),
+            work=_with_context(function),
+            **limits,
+        )
+
+    return made
+
+
+def _model_of(function: Callable[..., Awaitable[Any]]) -> type[BaseModel]:
+    parameters = list(inspect.signature(function).parameters)
+    model = get_type_hints(function).get(parameters[0]) if parameters else None
+    if not inspect.iscoroutinefunction(function) or not (inspect.isclass(model) and issubclass(model, BaseModel)):
+        raise Misconfigured(f"{function.__name__!r} is no tool: write a coroutine whose first parameter is a model")
+    return model
+
+
+def _with_context(function: Callable[..., Awaitable[Any]]) -> Work:
+    if len(inspect.signature(function).parameters) > 1:
+        return function
+
+    async def work(arguments: BaseModel, _: ToolContext) -> Any:
+        return await function(arguments)
+
+    return work
+
+
+def _told(place: tuple[int | str, ...], message: str) -> str:
+    line = " ".join(f"/{'/'.join(map(str, place))}: {message}".split())
+    return line if len(line) <= MOST_PROBLEM_CHARS else f"{line[: MOST_PROBLEM_CHARS - 1]}…"
