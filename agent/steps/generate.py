@@ -16,6 +16,7 @@ from agent.request import Message, question_of
 from agent.run import Run
 from agent.steps.parts import Parts
 from agent.steps.recall import conversation_of, recalled, request_of, versions_of
+from agent.steps.stage import Stage
 from agent.tools import Toolbox
 
 Onwards = Callable[[Prompt, tuple[Message, ...], str], tuple[Message, ...]]
@@ -142,8 +143,15 @@ class Generate:
         facts, run = await recalled(run, ask)
         if any(isinstance(fact, RunFailed) for fact in facts):
             return facts
+        return [*facts, await self._go_on(run, ask)]
+
+    async def _go_on(self, run: Run, ask: Ask) -> AnswerDrafted | RunFailed:
+        """Where there is a draft already it asked for tools: what it took to come so far still counts."""
         earlier = run.find(AnswerDrafted)
-        return [*facts, await self.drafting.drafted(run, ask, earlier.repairs if earlier else 0)]
+        if earlier is None:
+            return await self.drafting.drafted(run, ask)
+        models = Stage.of(run, self.drafting.chain(run)).models
+        return await self.drafting.drafted(run, ask, earlier.repairs, models=models)
 
 
 def gravest(failed: Sequence[Transient | Permanent]) -> Transient | Permanent:

@@ -22,6 +22,8 @@ from agent.events import (
     RequestReceived,
     RunCancelled,
     RunFailed,
+    ToolsAnswered,
+    ToolsRequested,
     VerdictGiven,
 )
 from agent.ports import FeedRow
@@ -35,6 +37,8 @@ SAMPLES: list[Event] = [
     ConversationRecalled(previous="resp_0", messages=()),
     PassagesFound(query="q", collection="default", index_version=1, passages=()),
     AnswerDrafted(draft="d", model="m", endpoint="e", prompt="p@1.0.0+00000000"),
+    ToolsRequested(calls=(), round=1),
+    ToolsAnswered(results=(), round=1),
     VerdictGiven(check="c", passed=True, repairs=0),
     DraftRejected(problems=(), repairs=0),
     ModelsPassedOver(models=("m",), repairs=2),

@@ -8,6 +8,7 @@ from agent.events import (
     CATALOGUE,
     AnswerAccepted,
     AnswerDrafted,
+    CalledTool,
     Citation,
     ConversationRecalled,
     DraftRejected,
@@ -20,9 +21,11 @@ from agent.events import (
     RequestReceived,
     RunCancelled,
     RunFailed,
+    ToolsAnswered,
+    ToolsRequested,
     VerdictGiven,
 )
-from agent.items import Message
+from agent.items import FunctionCall, Message
 
 SECRET = "marmalade"
 PASSAGE = Passage(id="psg_1", label="p1", document_id="d", title=SECRET, source=SECRET, text=SECRET)
@@ -44,6 +47,8 @@ EVENTS: list[Event] = [
     DraftRejected(problems=(Problem(check="quotes", message=SECRET), Problem(check="quotes", message="")), repairs=1),
     ModelsPassedOver(models=("large",), repairs=2),
     VerdictGiven(check="quotes", passed=False, repairs=1, problems=(SECRET,)),
+    ToolsRequested(calls=(FunctionCall(call_id=SECRET, name="look_up", arguments=SECRET),), round=1),
+    ToolsAnswered(results=(CalledTool(call_id=SECRET, name="look_up", text=SECRET),), round=1),
     AnswerAccepted(text=SECRET, citations=(CITATION,)),
     RunFailed(code="server", message=SECRET),
     RunCancelled(by="client"),

@@ -106,7 +106,7 @@ async def test_a_tool_is_called_and_the_model_goes_on_with_what_it_brought() -> 
     story = await chain_of(model, shop.tool()).ask("Where is order A1?")
     assert isinstance(story.ending, AnswerAccepted) and story.ending.text == "It was sent."
     assert story.ending.calls == (), "a client is not told of calls that were not meant for it"
-    assert [event.type for event in story.events] == [
+    assert [event.type for event in story.events if event.type != "verdict.given"] == [
         *("request.received", "answer.drafted", "tools.requested", "tools.answered", "answer.drafted"),
         "answer.accepted",
     ]
