@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -51,7 +50,7 @@ from agent.errors import Absent, Misconfigured
 from agent.inspection import Backlog, Overview
 from agent.ports import Place, Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
-from agent.prompting import SHIPPED, PromptBook
+from agent.prompting import PromptBook
 from agent.settings import OFFLINE, NameSettings, Settings
 
 if TYPE_CHECKING:
@@ -170,9 +169,7 @@ class NotedStreams(RedisStreams):
 
 def cast(settings: Settings) -> Cast:
     """The configured agents, bound to their prompts and models. Raises `Misconfigured`."""
-    here = [Path.cwd() / "prompts"] if (Path.cwd() / "prompts").is_dir() else []
-    mine = [settings.prompts_dir] if settings.prompts_dir else here
-    book = PromptBook.load(SHIPPED, *(path for path in mine if path.resolve() != SHIPPED.resolve()))
+    book = PromptBook.here(settings.prompts_dir)
     endpoints = settings.endpoints()
     models = tuple(model.name for endpoint in endpoints for model in endpoint.models) or (OFFLINE,)
     agents: dict[str, BoundAgent] = {}

@@ -13,10 +13,8 @@ from rich.table import Table
 
 from agent.adapters.model.book import ModelBook
 from agent.agents import documents
-from agent.definition import BoundAgent
 from agent.effects import Found, Search
 from agent.events import AnswerAccepted
-from agent.ports import Delivery, Ledger, Streams
 from agent.prompting import PromptBook
 from agent.settings import OFFLINE, load
 from agent.testing import Chain
@@ -26,9 +24,8 @@ from cli.exits import Exit
 from cli.logs import configure
 from cli.model_questions import PASSAGES, QUESTIONS
 from cli.plain import text
-from workers.decide import Decider
-from workers.handle import handle
 from workers.perform import Perform
+from workers.rehearsal import Work
 
 app = typer.Typer(help="List the configured models, or check them.", invoke_without_command=True)
 console = Console(highlight=False)
@@ -72,16 +69,6 @@ class Report:
     cost_usd: Decimal | None = Decimal(0)
 
 
-class NoArchive:
-    """Runs of a check live no longer than their prompts: nothing need be kept."""
-
-    async def keep_prompt(self, name: str, version: str, sources: str) -> None:
-        return None
-
-    async def kept_prompt(self, name: str, version: str) -> str | None:
-        return None
-
-
 async def _check_all(models: ModelBook, prompts: PromptBook) -> list[Report]:
     try:
         return [await _check(name, models, prompts) for name in models.chain]
@@ -92,7 +79,7 @@ async def _check_all(models: ModelBook, prompts: PromptBook) -> list[Report]:
 async def _check(name: str, models: ModelBook, prompts: PromptBook) -> Report:
     report, bound = Report(name), replace(documents, models=(name,)).bind(prompts, (name,))
     for question in QUESTIONS:
-        chain = Chain(bound, Work(bound, Perform(models, _found), prompts))
+        chain = Chain(bound, Work({bound.name: bound}, Perform(models, _found), prompts))
         began = time.monotonic()
         await _put(chain, question, report)
         report.latencies_ms.append((time.monotonic() - began) * 1000)
@@ -118,19 +105,6 @@ async def _put(chain: Chain, question: str, report: Report) -> None:
         report.repaired += 1
     else:
         report.accepted += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a worker does, on whichever ledger and streams the chain brings."""
-
-    agent: BoundAgent
-    perform: Perform
-    prompts: PromptBook
-
-    async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
-        decide = Decider({self.agent.name: self.agent}, self.perform, ledger, self.prompts, NoArchive())
-        await handle(delivery, decide=decide, ledger=ledger, streams=streams)
 
 
 def _print(reports: list[Report]) -> None:

@@ -35,6 +35,13 @@ class PromptBook:
                     book._current[prompt.name] = prompt
         return book
 
+    @classmethod
+    def here(cls, mine: Path | None = None) -> PromptBook:
+        """The shipped prompts and `mine`, which are those in `./prompts` if it is None. Raises `Misconfigured`."""
+        local = Path.cwd() / "prompts"
+        own = mine or (local if local.is_dir() else SHIPPED)
+        return cls.load(SHIPPED, *([own] if own.resolve() != SHIPPED.resolve() else []))
+
     def add(self, prompt: Prompt) -> None:
         """Keep a version, as one that came back from an archive; new runs go on starting with the current one."""
         self._known[prompt.name, prompt.version] = prompt

@@ -14,7 +14,7 @@ from agent.flow import examine
 from agent.prompting import PromptBook
 from agent.testing import Script, Story
 from examples.extraction import CARD, cards, invoices
-from tests.chains import MODELS, chain_of
+from workers.rehearsal import MODELS, rehearse
 
 PROMPTS = PromptBook.load(Path(__file__).parents[2] / "examples" / "prompts")
 TEXT = "Invoice 2041 of 3 May 2026, due in June. 3 lamps at 15.30 EUR each. Total 45.90 EUR."
@@ -35,7 +35,7 @@ def script(*replies: Any) -> Script:
 
 
 async def read(agent: Agent, text: str, world: Script) -> Story:
-    return await chain_of(agent, world, PROMPTS).ask(text)
+    return await rehearse(agent, world, prompts=PROMPTS).ask(text)
 
 
 def told(world: Script) -> str:

@@ -34,7 +34,7 @@ from agent.errors import Misconfigured
 from agent.flow import draw, examine
 from agent.prompting import SHIPPED, PromptBook
 from agent.testing import Script
-from tests.chains import MODELS, chain_of
+from workers.rehearsal import MODELS, rehearse
 
 
 class Triaged(Event):
@@ -86,7 +86,7 @@ async def test_a_step_before_a_route_is_given_its_event_and_what_it_returns_is_w
     agent = replace(
         documents, steps=(Before("generate", "rank", last_first), Before("generate", "cut", only_the_first))
     )
-    story = await chain_of(agent, script).ask("How long does it shine?")
+    story = await rehearse(agent, script).ask("How long does it shine?")
     assert isinstance(story.ending, AnswerAccepted)
     assert [event.type for event in story.events][:7] == [
         "request.received",
@@ -106,7 +106,7 @@ async def test_a_step_before_validate_sees_every_draft_and_what_it_makes_of_them
 
     script = Script({CallModel: [says("Well, well."), says("Well.")]})
     agent = replace(chat, checks=(thanks_once,), steps=(Before("validate", "polish", politely),))
-    story = await chain_of(agent, script).ask("Well?")
+    story = await rehearse(agent, script).ask("Well?")
     assert isinstance(story.ending, AnswerAccepted)
     assert (story.ending.text, story.ending.repairs) == ("Well. Thank you.", 1)
     repair = script.of(CallModel)[-1]
@@ -118,7 +118,7 @@ async def test_a_step_may_end_the_run_and_may_tell_facts_of_its_own() -> None:
     script = Script({CallModel: [says("Noon.")]})
     agent = replace(chat, steps=(Before("generate", "triage", triage, (Triaged, AnswerAccepted)),))
     assert examine(bound(agent)) == []
-    chain = chain_of(agent, script)
+    chain = rehearse(agent, script)
     greeted = await chain.ask("Hello!")
     assert (greeted.ending, script.asked) == (AnswerAccepted(text="Hello."), [])
     asked = await chain.ask("When?")
@@ -130,7 +130,7 @@ async def test_what_a_step_returns_must_be_declared_because_no_later_step_could_
     async def careless(event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
         return [Undeclared()]
 
-    chain = chain_of(replace(chat, steps=(Before("generate", "care", careless),)), Script())
+    chain = rehearse(replace(chat, steps=(Before("generate", "care", careless),)), Script())
     story = await chain.ask("Well?")
     assert isinstance(story.ending, RunFailed) and story.ending.code == "unroutable"
     (letter,) = chain.ledger.dead_letters.values()
@@ -144,7 +144,7 @@ async def test_a_route_takes_over_the_event_of_a_shipped_one_or_its_name_and_oth
 
     numbers = count(7)
     mine = Route("mine", RequestReceived, canned, (PassagesFound,))
-    story = await chain_of(replace(documents, routes=(mine,)), Script({CallModel: [quoting(7)]})).ask("How long?")
+    story = await rehearse(replace(documents, routes=(mine,)), Script({CallModel: [quoting(7)]})).ask("How long?")
     assert isinstance(story.ending, AnswerAccepted)
     assert [cited.passage_id for cited in story.ending.citations] == ["i7"]
     assert names(replace(documents, routes=(mine,))) == ["mine", "generate", "validate", "repair"]

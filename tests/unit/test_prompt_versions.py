@@ -15,8 +15,8 @@ from agent.errors import Misconfigured, Undecodable, Unfamiliar
 from agent.events import AnswerAccepted, Ending
 from agent.prompting import SHIPPED, Prompt, PromptBook, check_supplied
 from agent.testing import Chain, Script
-from tests.chains import MODELS, Archive, Work
 from workers.decide import archived
+from workers.rehearsal import MODELS, Shelved, Work, scripted
 
 GREETER = Agent(name="greeter", prompt="greet", checks=(answers_something,))
 HEADER = "name: greet\nversion: {}\ninputs: {{properties: {{instructions: {{}}, question: {{}}, problems: {{}}}}}}\n"
@@ -42,15 +42,15 @@ def bound(directory: Path) -> BoundAgent:
     return GREETER.bind(PromptBook.load(directory), MODELS)
 
 
-async def ending(opened_with: Path, worked_on_with: Path, archive: Archive) -> Ending:
+async def ending(opened_with: Path, worked_on_with: Path, archive: Shelved) -> Ending:
     """What becomes of a run that one release opened and the next one works on; `SCRIPT` knows what it asked."""
     book = PromptBook.load(worked_on_with)
-    work = Work({GREETER.name: GREETER.bind(book, MODELS)}, SCRIPT, book, archive)
+    work = Work({GREETER.name: GREETER.bind(book, MODELS)}, scripted(SCRIPT), book, archive)
     SCRIPT.asked.clear()
     return (await Chain(bound(opened_with), work).ask("Well?")).ending
 
 
-async def told(opened_with: Path, worked_on_with: Path, archive: Archive) -> str:
+async def told(opened_with: Path, worked_on_with: Path, archive: Shelved) -> str:
     """The system's message of such a run."""
     assert isinstance(await ending(opened_with, worked_on_with, archive), AnswerAccepted)
     (asked,) = SCRIPT.of(CallModel)
@@ -73,15 +73,15 @@ def new(tmp_path: Path) -> Path:
 
 async def test_a_run_goes_on_with_the_older_version_that_stands_beside_the_current_one(old: Path, new: Path) -> None:
     shutil.copytree(old / "greet", new / "greet@1.0.0")
-    assert await told(old, new, Archive()) == "Bow."
-    assert await told(new, new, Archive()) == "Wave."
+    assert await told(old, new, Shelved()) == "Bow."
+    assert await told(new, new, Shelved()) == "Wave."
 
 
 async def test_a_run_goes_on_with_the_archived_version_where_the_folder_was_edited(old: Path, new: Path) -> None:
     write(new / "greet@1.0.0", "1.0.0", "Bow deeply.")
     began_with = PromptBook.load(old).current("greet")
-    assert await told(old, new, Archive(began_with)) == "Bow."
-    parked = await ending(old, new, Archive())  # until a release comes by that has it, or the run's time is up
+    assert await told(old, new, Shelved(began_with)) == "Bow."
+    parked = await ending(old, new, Shelved())  # until a release comes by that has it, or the run's time is up
     assert (parked.public()["code"], SCRIPT.asked) == ("deadline_exceeded", [])
 
 

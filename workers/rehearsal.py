@@ -1,0 +1,74 @@
+"""An agent's whole chain in memory, with a worker's own code: for its author's tests, without engines or network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from agent.definition import Agent, BoundAgent
+from agent.effects import AnyEffect, Ask
+from agent.ports import Archive, Begun, Delivery, Ledger, Streams
+from agent.prompting import Prompt, PromptBook
+from agent.settings import load
+from agent.testing import Chain, Script
+from workers.decide import Decider
+from workers.handle import handle
+from workers.perform import Perform, Quote
+
+MODELS = ("scripted",)
+
+
+def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None) -> Chain:
+    """The chain of an agent whose questions to the world a script answers.
+
+    The prompts are those that the service would use here: the shipped ones, `./prompts`, `CUELIGHT_PROMPTS_DIR`.
+    Raises `Misconfigured` for an agent that the service would not start with.
+    """
+    book = prompts or PromptBook.here(load().prompts_dir)
+    bound = agent.bind(book, MODELS)
+    return Chain(bound, Work({bound.name: bound}, scripted(script), book))
+
+
+def scripted(script: Script) -> Perform:
+    """A script as a worker's doors to the world."""
+    return _Scripted(None, None, script=script)  # type: ignore[arg-type]  # it has no other door
+
+
+@dataclass(frozen=True, slots=True)
+class _Scripted(Perform):
+    script: Script = field(default_factory=Script)
+
+    def bind(self, begun: Begun) -> Ask:
+        return self.script
+
+    def quote(self, effect: AnyEffect) -> Quote | None:
+        return None
+
+
+class Shelved:
+    """An archive of prompts in memory; where runs live no longer than their prompts it may stay empty."""
+
+    def __init__(self, *prompts: Prompt) -> None:
+        self._kept = {(it.name, it.version): orjson.dumps(dict(it.sources)).decode() for it in prompts}
+
+    async def keep_prompt(self, name: str, version: str, sources: str) -> None:
+        self._kept[name, version] = sources
+
+    async def kept_prompt(self, name: str, version: str) -> str | None:
+        return self._kept.get((name, version))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker does, on whichever ledger and streams a chain brings."""
+
+    agents: Mapping[str, BoundAgent]
+    perform: Perform
+    book: PromptBook
+    archive: Archive = field(default_factory=Shelved)
+
+    async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
+        decide = Decider(self.agents, self.perform, ledger, self.book, self.archive)
+        await handle(delivery, decide=decide, ledger=ledger, streams=streams)
