@@ -156,6 +156,23 @@ class Call:
     duration_ms: float = 0.0
     intended: bool = False
     """Whether the intent stands in the ledger already."""
+    fault: str | None = None
+    """JSON: what is known of an error beside its kind and words, see `agent.faults`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that a step wanted and that was not made: its model is on hold. `wait_s` are the seconds to wait."""
+
+    effect_type: str
+    effect_hash: str
+    occurrence: int
+    model: str
+    error: str
+    """The error's class, see `agent.faults`."""
+    kind: str
+    message: str
+    wait_s: float | None
 
 
 @dataclass(slots=True)
@@ -186,6 +203,8 @@ class Begun:
     """Failed attempts in this generation of the run, at whatever step."""
     calls: list[Call] = field(default_factory=list)
     """What this delivery asked and has not put on record yet; `commit` writes it with the outcome."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """The calls of this delivery that were not made; `commit` writes them with the outcome."""
     number: int = 0
     """Grows with every begin of the run: the newest may settle. 0 settles whichever is the newest (relay, cancel)."""
 

@@ -29,7 +29,8 @@ from agent.effects import (
 from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
-from agent.ports import Begun, Call, Ledger
+from agent.faults import Fault
+from agent.ports import Begun, Call, CallStatus, Ledger, Refusal
 from agent.steps import Budget
 from agent.telemetry import metrics, tracing
 from workers.pacing import Pacing
@@ -218,7 +219,7 @@ class Recording:
 
     An answer on record is given again and never paid again. A paid call is on record before it is made, and earlier
     answers of the same delivery before another question is asked; the last ones are written with the outcome. A call
-    that does not get its turn is not made and leaves nothing on record.
+    that does not get its turn is not made and costs nothing: that it was wanted stands with the attempt.
     """
 
     ask: Ask
@@ -238,13 +239,23 @@ class Recording:
             log.info("answer_on_record", effect=effect.type, hash=name[:12])
             return cast(T, effect.answer_type.model_validate_json(recorded))
         await self.ledger.record(self.begun)
-        async with self.pacing.turn(self.begun, call):
-            if isinstance(effect, CallTool) or (isinstance(effect, CallModel) and call.worst_case_usd != 0):
-                await self.ledger.intend(self.begun, call)
-            answer = await self._made(effect, call)
+        answer = await self._in_turn(effect, call)
         if isinstance(effect, CallTool):  # others may be under way beside it, and this one is never to be made again
             await self.ledger.record(self.begun)
         return answer
+
+    async def _in_turn(self, effect: Effect[T], call: Call) -> T:
+        let_in = False
+        try:
+            async with self.pacing.turn(self.begun, call):
+                let_in = True
+                if isinstance(effect, CallTool) or (isinstance(effect, CallModel) and call.worst_case_usd != 0):
+                    await self.ledger.intend(self.begun, call)
+                return await self._made(effect, call)
+        except AgentError as error:
+            if not let_in:
+                self.begun.refusals.append(_refusal(call, error))
+            raise
 
     async def _made(self, effect: Effect[T], call: Call) -> T:
         began = time.monotonic()
@@ -256,6 +267,9 @@ class Recording:
         except asyncio.CancelledError:
             if call.intended:  # the deadline, or the end of this process: nobody will know what became of it
                 call.status = "unknown"
+            raise
+        except Exception as error:  # a bug of ours, or of an author: it is told as it was, and what it cost is unknown
+            _failed(call, error, "unknown" if call.intended else "failed")
             raise
         else:
             _answered(call, answer)
@@ -290,7 +304,14 @@ def _answered(call: Call, answer: BaseModel) -> None:
         log.info("model_answered", model=call.model, endpoint=call.endpoint, finish_reason=answer.finish_reason)
 
 
-def _failed(call: Call, error: AgentError) -> None:
-    call.status, call.error_kind, call.error = "failed", error.kind, str(error)[:2000]
-    call.usage, call.cost_usd = error.usage or Usage(), error.cost_usd
-    log.warning("call_failed", effect=call.effect.type, model=call.model, kind=error.kind, error=str(error)[:300])
+def _failed(call: Call, error: Exception, status: CallStatus = "failed") -> None:
+    fault = Fault.of(error)
+    call.status, call.error_kind, call.error, call.fault = status, fault.kind, fault.message, fault.columns()
+    if isinstance(error, AgentError):
+        call.usage, call.cost_usd = error.usage or Usage(), error.cost_usd
+    log.warning("call_failed", effect=call.effect.type, model=call.model, kind=fault.kind, error=fault.message[:300])
+
+
+def _refusal(call: Call, error: AgentError) -> Refusal:
+    fault, asked = Fault.of(error), (call.effect.type, call.hash, call.occurrence, call.model)
+    return Refusal(*asked, fault.error, fault.kind, fault.message, fault.wait_s)

@@ -31,6 +31,7 @@ def row_of(call: Call, begun: Begun, order: int) -> CallRow:
         cost_usd=call.cost_usd,
         worst_case_usd=call.worst_case_usd,
         order=order,
+        fault=call.fault,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import assert_never, cast
@@ -253,6 +253,7 @@ class MemoryLedger:
         self.attempts[token] = AttemptRow(
             token, at.key, at.route, at.attempt, work.deliveries, delivery.worker, delivery.entry, self.clock.now()
         )
+        self.attempts[token].begins = work.begins
         return token
 
     def _begun(self, delivery: Delivery, work: WorkRow, token: str) -> Begun:
@@ -298,13 +299,15 @@ class MemoryLedger:
         if attempt is None:  # ended from outside
             return
         attempt.settled, attempt.ended_at = won, self.clock.now()
+        if begun.refusals and outcome is not None and not self._is_purged(begun.pointer.run):
+            attempt.refusals = scrub(orjson.dumps([asdict(it) for it in begun.refusals]).decode())
         match outcome:
             case None:
                 attempt.outcome = "handed_back"
             case Advance():
                 attempt.outcome = "advance"
-            case Postpone(counted=counted):
-                attempt.outcome = "postpone" if counted else "park"
+            case Postpone(counted=counted, delay_s=delay_s):
+                attempt.outcome, attempt.delay_s = "postpone" if counted else "park", delay_s
             case Bury():
                 attempt.outcome = "bury"
         if isinstance(outcome, Postpone | Bury):

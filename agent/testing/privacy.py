@@ -50,7 +50,8 @@ class MemoryPrivacy:
         row.new, row.ending, row.purged = replace(row.new, request="", fingerprint=None), None, True
         ledger.events[run] = [replace(it, sealed=replace(it.sealed, data="{}")) for it in ledger.events[run]]
         for attempt in ledger.attempts.values():
-            attempt.error = None if attempt.key.run == run else attempt.error
+            if attempt.key.run == run:
+                attempt.error = attempt.refusals = None
         for call in (it for it in ledger.calls.values() if it.key.run == run):
             call.effect_hash, call.answer, call.error = "", None, None
         for id, letter in ledger.dead_letters.items():

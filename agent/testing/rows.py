@@ -101,6 +101,9 @@ class AttemptRow:
     error_kind: str | None = None
     error: str | None = None
     ended_at: datetime | None = None
+    begins: int | None = None
+    delay_s: float | None = None
+    refusals: str | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +125,7 @@ class CallRow:
     worst_case_usd: Decimal | None
     order: int
     """Grows with the moment at which its answer was put on record."""
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

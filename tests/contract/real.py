@@ -145,7 +145,7 @@ class RealStore:
     async def attempts(self, run: str) -> list[AttemptRow]:
         rows = await self.pool.fetch("select * from attempts where run_id = $1 order by began_at", run)
         names = ("token", "route", "attempt", "delivery", "worker", "entry", "began_at")
-        more = ("outcome", "settled", "error_kind", "error", "ended_at")
+        more = ("outcome", "settled", "error_kind", "error", "ended_at", "begins", "delay_s", "refusals")
         return [AttemptRow(key=_key(row), **{name: row[name] for name in names + more}) for row in rows]
 
     async def calls(self, run: str) -> list[CallRow]:
@@ -306,7 +306,18 @@ def _sealed(row: Any) -> Sealed:
 
 
 def _call(row: Any, order: int) -> CallRow:
-    names = ("id", "token", "effect_type", "effect_hash", "occurrence", "status", "answer", "error_kind", "error")
+    names = (
+        "id",
+        "token",
+        "effect_type",
+        "effect_hash",
+        "occurrence",
+        "status",
+        "answer",
+        "error_kind",
+        "error",
+        "fault",
+    )
     money = ("cost_usd", "worst_case_usd")
     usage = Usage(**{name: row[name] for name in Usage.model_fields})
     return CallRow(key=_key(row), usage=usage, order=order, **{name: row[name] for name in names + money})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 
+import orjson
 import pytest
 
 from agent.errors import Gone
 from agent.outcome import Postpone
-from agent.ports import Begun, Call, Pointer, RunView
+from agent.ports import Begun, Call, Pointer, Refusal, RunView
 from tests.contract.backends import Store
 from tests.contract.toys import advance, answered, begun, finish, model_call, new_run, opened, standing
 
@@ -279,3 +281,37 @@ async def test_a_beginning_brings_what_the_run_has_used_up(store: Store) -> None
     await store.ledger.commit(await begun(store, at := await standing(store)), Postpone(0, "server", "no"))
     again = await begun(store, await standing(store))
     assert at.seq == 2 and (again.spent_tokens, again.unknown_calls, again.failures) == (30, 1, 2)
+
+
+async def test_an_attempt_keeps_what_it_was_given_and_what_it_was_refused(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    attempt.refusals.append(Refusal("call_model", "ab12", 0, "m", "Held", "rate_limited", "on hold", 2.5))
+    await store.ledger.commit(attempt, Postpone(0.25, "rate_limited", "on hold", counted=False))
+    await store.advance(1)
+    again = await begun(store, await standing(store))
+    await store.ledger.commit(again, finish())
+    first, last = await store.attempts(pointer.run)
+    assert (first.begins, first.delay_s, last.begins, last.delay_s) == (1, 0.25, 2, None)
+    assert [it["wait_s"] for it in orjson.loads(first.refusals or "")] == [2.5]
+    assert last.refusals is None
+
+
+async def test_a_call_keeps_all_that_is_known_of_its_error(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    call = model_call()
+    call.status, call.error_kind, call.fault = "failed", "rate_limited", '{"error":"Overloaded","wait_s":7.5}'
+    await recorded(store, attempt, call)
+    assert [it.fault for it in await store.calls(pointer.run)] == ['{"error":"Overloaded","wait_s":7.5}']
+
+
+async def test_what_an_attempt_was_refused_goes_with_the_texts_of_its_run(store: Store) -> None:
+    pointer = await opened(store, replace(new_run(), store=False))
+    attempt = await begun(store, pointer)
+    attempt.refusals.append(Refusal("call_model", "ab12", 0, "m", "Held", "rate_limited", "on hold", 2.5))
+    await store.ledger.commit(attempt, finish())
+    await store.feed()
+    await store.advance(10)
+    assert await store.privacy.purge(1.0, 10) == 1
+    assert [it.refusals for it in await store.attempts(pointer.run)] == [None]

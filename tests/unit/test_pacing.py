@@ -16,7 +16,7 @@ from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Pr
 from agent.failures import FAILING, INVALID
 from agent.items import TextFormat, TextOptions
 from agent.pacing import Allowance, Board, Came, Hold, Paid, Target, Turn, Wanted
-from agent.ports import Begun, Delivery
+from agent.ports import Begun, Delivery, Refusal
 from agent.request import Message, Request
 from agent.run import Run
 from agent.steps.generate import gravest
@@ -81,6 +81,7 @@ class Desk:
     pacing: Pacing
     model: Model
     time: Time
+    refusals: list[Refusal] = field(default_factory=list)
 
     @classmethod
     async def opened(cls, *answers: Any, **limits: Any) -> Desk:
@@ -104,6 +105,7 @@ class Desk:
         try:
             return await ask(CallModel(model=model, prompt="p@1", messages=(message,), max_output_tokens=9))
         finally:
+            self.refusals += begun.refusals
             await self.ledger.record(begun)
             await self.pacing.drain()
 
@@ -120,7 +122,7 @@ async def test_a_call_that_was_told_to_wait_holds_the_model_here_at_once_and_in_
     assert (held.target, held.kind) == (MODEL, "rate_limited")
 
 
-async def test_a_model_on_hold_is_not_called_and_nothing_is_on_record() -> None:
+async def test_a_model_on_hold_is_not_called_and_no_call_is_on_record() -> None:
     desk = await Desk.opened(WAIT)
     with pytest.raises(Overloaded):
         await desk.ask()
@@ -128,6 +130,8 @@ async def test_a_model_on_hold_is_not_called_and_nothing_is_on_record() -> None:
         await desk.ask()
     assert (raised.value.kind, desk.model.asked, len(desk.ledger.calls)) == ("rate_limited", 1, 1)
     assert 0 < raised.value.wait_s <= 7
+    (refusal,) = desk.refusals
+    assert (refusal.error, refusal.model, refusal.wait_s) == ("Held", MODEL.model, raised.value.wait_s)
     desk.time.advance(7)
     await desk.ask()
     assert desk.model.asked == 2

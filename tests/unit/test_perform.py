@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from agent.effects import CallModel, Found, ModelAnswer, Search
@@ -135,6 +136,16 @@ async def test_a_failed_call_keeps_its_reason_and_its_bill() -> None:
         await desk.ask(question())
     (call,) = desk.begun.calls
     assert (call.status, call.error_kind, call.cost_usd) == ("failed", "rate_limited", Decimal("0.1"))
+    assert orjson.loads(call.fault or "") == {"error": "Overloaded", "wait_s": 3.0}
+
+
+async def test_a_bug_behind_a_paid_call_is_told_and_what_became_of_the_call_is_unknown() -> None:
+    desk = await Desk.opened()
+    desk.model.answers = [ZeroDivisionError("by nothing")]
+    with pytest.raises(ZeroDivisionError):
+        await desk.ask(question())
+    (call,) = desk.begun.calls
+    assert (call.status, call.error_kind, call.error) == ("unknown", "bug", "by nothing")
 
 
 async def test_a_call_that_was_cut_off_is_unknown() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -55,17 +55,18 @@ class Settlement:
     def fence_row(self) -> tuple[Any, ...]:
         pointer, outcome = self.begun.pointer, self.outcome
         key = (pointer.run, pointer.generation, pointer.seq, pointer.attempt)
+        refused = refusals_of(self.begun)
         match outcome:
             case Advance(events=events, route=route):
                 move = (pointer.seq + len(events), route, 1, 0.0)
-                return (*key, *move, self.begun.token, "advance", None, None, self.begun.number)
+                return (*key, *move, self.begun.token, "advance", None, None, self.begun.number, refused)
             case Postpone(delay_s=delay_s, kind=kind, reason=reason, counted=counted):
                 move = (pointer.seq, pointer.route, pointer.attempt + counted, delay_s)
                 word = "postpone" if counted else "park"
-                return (*key, *move, self.begun.token, word, kind, scrub(reason), self.begun.number)
+                return (*key, *move, self.begun.token, word, kind, scrub(reason), self.begun.number, refused)
             case Bury(kind=kind, reason=reason):
                 end = (pointer.seq + 1, None, 1, 0.0)
-                return (*key, *end, self.begun.token, "bury", kind, scrub(reason), self.begun.number)
+                return (*key, *end, self.begun.token, "bury", kind, scrub(reason), self.begun.number, refused)
 
     def event_rows(self) -> Iterable[tuple[Any, ...]]:
         run, generation, seq = self.key
@@ -143,8 +144,14 @@ def call_row(begun: Begun, call: Call) -> tuple[Any, ...]:
         *(call.model, call.endpoint, call.prompt, call.prompt_hash, call.worst_case_usd),
         *(None if call.answer is None else scrub(call.answer), call.error_kind, error),
         *(usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens),
-        *(call.cost_usd, call.duration_ms, begun.pointer.attempt, begun.number),
+        *(call.cost_usd, call.duration_ms, begun.pointer.attempt, begun.number, call.fault),
     )
+
+
+def refusals_of(begun: Begun) -> str | None:
+    """The calls that were not made, as JSON; None if there were none."""
+    told = [asdict(it) for it in begun.refusals]
+    return scrub(orjson.dumps(told).decode()) if told else None
 
 
 def call_size(call: Call) -> int:

@@ -176,7 +176,7 @@ async def _move(connection: Connection, turn: Sequence[Settlement], calls: list[
     Runs that failed have to wait: what went wrong is written only if their texts are still there, and no row can be
     looked at for that which the same statement changes.
     """
-    fence = columns([write.fence_row() for write in turn], 13)
+    fence = columns([write.fence_row() for write in turn], 14)
     events = columns([row for write in turn for row in write.event_rows()], 9)
     ends = columns((write.end_row() for write in turn if write.answers), 0)
     statement = settling(calls=bool(calls), ends=bool(ends))

@@ -21,8 +21,8 @@ with asked as (
     returning w.run_id, w.generation, w.seq, w.route, w.attempt, w.deliveries, w.begins, w.deadline, h.token,
               h.worker, h.entry
 ), opened as (
-    insert into attempts (token, run_id, generation, seq, route, attempt, delivery, worker, entry)
-    select token, run_id, generation, seq, route, attempt, deliveries, worker, entry from counted
+    insert into attempts (token, run_id, generation, seq, route, attempt, delivery, worker, entry, begins)
+    select token, run_id, generation, seq, route, attempt, deliveries, worker, entry, begins from counted
 ), forgotten as (
     update calls c set status = 'unknown'
     from counted n

@@ -3,7 +3,8 @@
 with events_emptied as (
     update events set data = '{}' where run_id = any($1::text[])
 ), attempts_emptied as (
-    update attempts set error = null where run_id = any($1::text[]) and error is not null
+    update attempts set error = null, refusals = null
+    where run_id = any($1::text[]) and (error is not null or refusals is not null)
 ), calls_emptied as (
     update calls set effect = '{}', effect_hash = '', prompt_hash = '', answer = null, error = null
     where run_id = any($1::text[])
