@@ -13,6 +13,7 @@ from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.inspection import Overview, Stall
 from agent.metering import Counters, Meter
+from agent.pacing import Hold
 from agent.pauses import Pause
 from agent.ports import Doorbell, NewRun, Pointer, Shelf
 from agent.privacy import Privacy
@@ -127,6 +128,8 @@ class Door:
     """For how many seconds the oldest work of a route has waited to be begun, as it was seen last."""
     overview: Callable[[], Awaitable[Overview]] | None = None
     """What waits where, for monitoring."""
+    holds: Callable[[], Awaitable[Sequence[Hold]]] | None = None
+    """What models are on hold for, for monitoring."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set shortly before this process stops: calls that still wait are told where to go on."""
     grace_s: float = 5.0

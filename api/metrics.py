@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from agent.errors import Transient
 from agent.inspection import Backlog, Overview, RouteLook
+from agent.pacing import Hold
 from agent.telemetry import metrics
 from api.door import Door
 
@@ -37,13 +38,14 @@ class Metrics:
 
     def __init__(self, door: Door) -> None:
         self._overview = door.overview
+        self._holds = door.holds
 
     async def page(self, request: Request) -> Response:
         """GET /metrics: the figures of this process, or of all on this machine that share them, and the backlog.
 
         The backlog is left out while an engine is away: what the processes count is worth telling all the same.
         """
-        return Response(metrics.page(*await self._waiting()), media_type=metrics.CONTENT_TYPE)
+        return Response(metrics.page(*await self._waiting(), *await self._held()), media_type=metrics.CONTENT_TYPE)
 
     async def _waiting(self) -> Sequence[GaugeMetricFamily]:
         if self._overview is None:
@@ -53,6 +55,24 @@ class Metrics:
         except Transient as error:
             log.warning("backlog_unknown", error=str(error))
             return ()
+
+    async def _held(self) -> Sequence[GaugeMetricFamily]:
+        if self._holds is None:
+            return ()
+        try:
+            return (held(await self._holds()),)
+        except Transient as error:
+            log.warning("holds_unknown", error=str(error))
+            return ()
+
+
+def held(holds: Sequence[Hold]) -> GaugeMetricFamily:
+    """What is on hold, with the seconds that are left; an agent where it is held for that one only."""
+    text = "Seconds for which a model is on hold yet."
+    family = GaugeMetricFamily("cuelight_model_held_seconds", text, labels=["model", "endpoint", "kind", "agent"])
+    for it in holds:
+        family.add_metric([it.target.model, it.target.endpoint, it.kind, it.agent], it.left_s)
+    return family
 
 
 def gauges(overview: Overview) -> Sequence[GaugeMetricFamily]:

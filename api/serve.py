@@ -43,6 +43,7 @@ async def serve(
         listener = _bind(settings.host, settings.port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listener.getsockname()[1]}"
+        targets = [paid.target for paid in settings.paid().values()]
         door = Door(
             ledger=engines.ledger,
             shelf=engines.shelf,
@@ -66,6 +67,7 @@ async def serve(
             paused=pauses.paused,
             waiting=pressure.waiting,
             overview=partial(engines.overview, company.routes),
+            holds=partial(engines.pacer.holds, targets, tuple(company.agents)),
             stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -25,11 +26,13 @@ from agent.doctor import CHECKS, Facts, Finding, Level, confirmed, examine
 from agent.doctor.facts import Limits, StreamFacts
 from agent.doctor.finding import counted
 from agent.errors import Misconfigured, Transient
+from agent.pacing import Hold
 from agent.settings import Settings
 from agent.wiring import cast
 from cli import loop, machine
 from cli.exits import Exit, leave
 from cli.find import DataDir, attached, settings_for
+from cli.holds import holds_at
 from cli.logs import configure
 from cli.plain import text
 
@@ -81,6 +84,7 @@ async def gather(settings: Settings, urls: EngineUrls) -> Facts:
         facts = replace(facts, ledger_error=str(error))
     try:
         streams = await _of_streams(settings, urls.redis_url, routes, checkup)
+        streams = replace(streams, holds=await _holds(settings, urls))
         return replace(facts, streams=_with_life(streams, checkup))
     except (Misconfigured, Transient) as error:
         return replace(facts, streams_error=str(error))
@@ -127,6 +131,13 @@ async def _of_streams(settings: Settings, url: str, routes: Sequence[str], check
         return await StreamCheckup(client, Keys(settings.redis_prefix)).facts(routes, checkup.carried)
     finally:
         await client.aclose()
+
+
+async def _holds(settings: Settings, urls: EngineUrls) -> Sequence[Hold]:
+    """Of the models; none where the settings of the models are wrong, which is somebody else's finding."""
+    with suppress(Misconfigured):
+        return await holds_at(settings, urls)
+    return ()
 
 
 def _with_life(streams: StreamFacts, checkup: Checkup) -> StreamFacts:

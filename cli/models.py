@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from statistics import median
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,35 +17,93 @@ from agent.adapters.model.book import ModelBook
 from agent.agents import documents
 from agent.effects import Found, Search
 from agent.events import AnswerAccepted
+from agent.pacing import Hold, Target
 from agent.prompting import PromptBook
-from agent.settings import OFFLINE, load
+from agent.settings import OFFLINE, EndpointSettings, ModelSettings, load
 from agent.testing import Chain
 from agent.wiring import cast, model_book
-from cli import loop
-from cli.exits import Exit
+from cli import loop, machine
+from cli.exits import Exit, leave
+from cli.find import DataDir, engines_for, settings_for
+from cli.holds import end_holds, holds_of, said
 from cli.logs import configure
 from cli.model_questions import PASSAGES, QUESTIONS
-from cli.plain import text
+from cli.plain import plain, text
 from workers.perform import Perform
 from workers.rehearsal import Work
+
+LIMITS = {
+    "requests_per_min": "requests/min",
+    "tokens_per_min": "tokens/min",
+    "concurrency": "at once",
+    "usd_per_day": "USD/day",
+}
 
 app = typer.Typer(help="List the configured models, or check them.", invoke_without_command=True)
 console = Console(highlight=False)
 
 
 @app.callback()
-def models(context: typer.Context) -> None:
-    """List the configured models; prices are USD per million tokens."""
+def models(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the configured models, and what they are on hold for; prices are USD per million tokens."""
     if context.invoked_subcommand is not None:
         return
-    table = Table("model", "endpoint", "base URL", "input", "cached", "output", box=None, header_style="dim")
-    for endpoint in load().endpoints():
-        for it in endpoint.models:
-            prices = (it.input_usd_per_mtok, it.cached_usd_per_mtok, it.output_usd_per_mtok)
-            table.add_row(*(text(value) for value in (it.name, endpoint.name, endpoint.base_url, *map(_price, prices))))
-    if not table.rows:
-        table.add_row(OFFLINE, OFFLINE, "built in", "0", "0", "0")
-    console.print(table)
+    settings = settings_for(data_dir)
+    configure(settings, "models")
+    holds = loop.run(holds_of(settings)) if settings.paid() else []
+    rows = [_told(endpoint, model, holds) for endpoint in settings.endpoints() for model in endpoint.models]
+    if as_json:
+        machine.tell(rows)
+    else:
+        console.print(_table(rows))
+
+
+@app.command()
+def resume(name: str, as_json: Annotated[bool, typer.Option("--json")] = False, data_dir: DataDir = None) -> None:
+    """End every hold of a model, and forget what its breakers counted: all workers call it again at once."""
+    settings = settings_for(data_dir)
+    configure(settings, "models")
+    if (paid := settings.paid().get(name)) is None:
+        leave(
+            Exit.NOT_FOUND, f"there is no model {plain(name, 80)!r}; there is {', '.join(settings.paid()) or OFFLINE}"
+        )
+    with engines_for(settings) as urls:
+        changed = loop.run(end_holds(settings, urls, paid.target))
+    if as_json:
+        machine.tell({"model": name, "changed": changed})
+    else:
+        console.print(text(f"{name} is called again" if changed else f"{name} was not on hold"))
+
+
+def _told(endpoint: EndpointSettings, model: ModelSettings, holds: Sequence[Hold] | None) -> dict[str, Any]:
+    """What is told of a model. Its holds are None where no service runs."""
+    mine = None if holds is None else [it for it in holds if it.target == Target(endpoint.name, model.name)]
+    prices = {name: getattr(model, f"{name}_usd_per_mtok") for name in ("input", "cached", "output")}
+    return {
+        "model": model.name,
+        "endpoint": endpoint.name,
+        "base_url": endpoint.base_url,
+        "usd_per_mtok": prices,
+        "limits": asdict(model.allowance),
+        "holds": mine,
+    }
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    names = ("model", "endpoint", "base URL", "input", "cached", "output", "limits", "now")
+    table = Table(*names, box=None, header_style="dim")
+    for it in rows:
+        limits = ", ".join(f"{value} {LIMITS[name]}" for name, value in it["limits"].items() if value is not None)
+        now = "?" if it["holds"] is None else said(it["holds"])
+        cells = (it["model"], it["endpoint"], it["base_url"], *map(_price, it["usd_per_mtok"].values()), limits, now)
+        table.add_row(*map(text, cells))
+    if not rows:
+        table.add_row(OFFLINE, OFFLINE, "built in", "0", "0", "0", "", "")
+    return table
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from agent.doctor import doors, engines, transport, work, workers
+from agent.doctor import doors, engines, models, transport, work, workers
 from agent.doctor.facts import Facts
 from agent.doctor.finding import Finding, Level
 
@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     engines.postgres,
     engines.clocks,
     engines.disk,
+    models.held,
     doors.unlocked,
     doors.webhooks,
 )

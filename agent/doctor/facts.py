@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agent.epoch import Known, Seen
 from agent.inspection import Backlog, RouteLook
+from agent.pacing import Hold
 from agent.pauses import Pause
 
 
@@ -34,6 +35,9 @@ class Limits:
     """A process says every second that it lives."""
     recent_s: float = 3_600.0
     webhook_s: float = 3_600.0
+    hold_s: float = 30.0
+    """A model that is on hold for longer than that, or whose breaker opens again and again, is worth a look."""
+    openings: int = 3
     disk_low_bytes: int = 500_000_000
     disk_out_bytes: int = 100_000_000
     memory_share: float = 0.8
@@ -172,6 +176,8 @@ class StreamFacts:
     """Events that are pending under several consumers at once."""
     seen: Seen | None = None
     """What Redis knows of itself."""
+    holds: Sequence[Hold] = ()
+    """Models that are not called now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from structlog.testing import capture_logs
 
 from agent.adapters.ledger.postgres import PostgresLedger
+from agent.adapters.streams.pacing import RedisPacer
 from agent.adapters.streams.redis import RedisStreams
 from agent.outcome import Bury, Outcome, failure_of
+from agent.pacing import Came, Target, Turn, Wanted
 from agent.ports import Begun, Delivery
 from tests.e2e.house import QUESTION, RIGHT, WRONG, Open, until
 from tests.spans import recorded
@@ -131,6 +133,17 @@ def moved_on(span: ReadableSpan) -> bool:
 def figures(page: str) -> dict[str, float]:
     lines = [line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#")]
     return {name: float(value) for name, value in lines}
+
+
+async def test_the_metrics_tell_which_models_are_on_hold(house: Open) -> None:
+    async with house() as it, it.door() as http:
+        pacer = RedisPacer(it.redis, it.keys)
+        turn = await pacer.reserve(Wanted(Target("default", "m1"), "chat", "call"))
+        assert isinstance(turn, Turn)
+        await pacer.settle(turn, Came("rate_limited", wait_s=600))
+        told = figures((await http.get("/metrics")).text)
+        held = 'cuelight_model_held_seconds{agent="",endpoint="default",kind="rate_limited",model="m1"}'
+        assert 500 < told[held] <= 600
 
 
 async def test_the_metrics_tell_what_waits_where(house: Open) -> None:

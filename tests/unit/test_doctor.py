@@ -14,6 +14,7 @@ from agent.doctor import Facts, Finding, Level, confirmed, examine
 from agent.doctor.facts import Instance, LedgerFacts, Limits, Sample, StreamFacts, ahead_s
 from agent.doctor.finding import lasted
 from agent.inspection import ConsumerLook, RouteLook
+from agent.pacing import Hold, Target
 from agent.pauses import Pause
 
 LIMITS = Limits(max_deliveries=8, lease_s=3.0, stall_s=15.0)
@@ -44,6 +45,27 @@ def test_healthy_facts_give_no_finding() -> None:
 def test_known_bad_releases_of_redis_are_named(version: str, level: Level | None) -> None:
     found = told(streams=StreamFacts(flavour="redis", version=version, redis_version=version))
     assert (found["redis-version"].level if found else None) == level
+
+
+LARGE = Target("far", "large")
+
+
+@pytest.mark.parametrize(
+    ("hold", "words"),
+    [
+        (Hold(LARGE, "rate_limited", 12.0), None),
+        (Hold(LARGE, "rate_limited", 300.0), "5 minutes to go"),
+        (Hold(LARGE, "server", 1.0, opened=1), None),
+        (Hold(LARGE, "server", 4.0, opened=3), "(server, 3 times in a row)"),
+        (Hold(LARGE, "server", 0.0, opened=3), None),
+        (Hold(LARGE, "quota", 9.0, probing=True), "one call is finding out"),
+        (Hold(LARGE, "invalid", 5.0, agent="ann"), "for agent ann"),
+    ],
+)
+def test_a_model_that_is_not_called_for_long_or_again_and_again_is_found(hold: Hold, words: str | None) -> None:
+    found = told(streams=replace(HEALTHY.streams or StreamFacts(), holds=[hold]))
+    assert (words is None) is (found == {})
+    assert words is None or words in found["model-held"].said
 
 
 def test_a_valkey_is_not_measured_by_the_releases_of_redis() -> None:

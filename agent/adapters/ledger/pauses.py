@@ -32,6 +32,11 @@ class PostgresPauses:
             row = await self._pool.fetchrow(sql("resume"), scope, scrub(by), _audit())
         return row is not None
 
+    async def note(self, action: str, subject: str, by: str) -> None:
+        """Put on the audit what an operator did elsewhere. Raises `Transient`."""
+        with reached():
+            await self._pool.fetchrow(sql("note"), _audit(), scrub(by), action, scrub(subject))
+
 
 def _audit() -> str:
     return f"audit_{os.urandom(16).hex()}"
