@@ -310,7 +310,7 @@ class AnswerAccepted(Ending):
     """
 
     type = "answer.accepted"
-    later = frozenset({"calls", "reasoning", "logprobs"})
+    later = frozenset({"calls", "reasoning", "logprobs", "mends"})
     text: str
     citations: tuple[Citation, ...] = ()
     no_answer: bool = False
@@ -324,6 +324,8 @@ class AnswerAccepted(Ending):
     reasoning: tuple[str, ...] = ()
     logprobs: str = ""
     """The probabilities of the text's tokens as JSON, where they were asked for."""
+    mends: tuple[str, ...] = ()
+    """What was mended in the model's words before they were JSON: `thoughts`, `fence`, `prose`, `lenient`."""
 
     @property
     def status(self) -> EndStatus:

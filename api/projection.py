@@ -106,6 +106,7 @@ def _facts_of_answer(answer: AnswerAccepted) -> dict[str, str]:
         "checks": ",".join(answer.checks),
         "no_answer": str(answer.no_answer).lower(),
     }
+    facts |= {"mends": ",".join(answer.mends)} if answer.mends else {}
     return facts | {"offline": "true"} if answer.offline else facts
 
 

@@ -105,7 +105,9 @@ def _details(row: Row, types: Types) -> Iterable[Text]:
             yield from (text(_place(it), "dim", LINE_CHARS) for it in evidence)
         case DraftRejected(problems=problems):
             yield from (text(f"{it.check}: ", "yellow") + text(it.message, most=LINE_CHARS) for it in problems)
-        case AnswerAccepted(text=answer):
+        case AnswerAccepted(text=answer, mends=mends):
+            if mends:
+                yield Text("mended before it was read: ", "dim") + text(", ".join(mends), "yellow")
             yield Text("answer: ", "dim") + text(answer, most=DRAFT_CHARS)
         case RunFailed(message=message):
             yield text(message, "red")

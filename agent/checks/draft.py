@@ -34,6 +34,8 @@ class Draft:
     """The parsed output, where the agent has one: an object of its pydantic model, or plain JSON for a JSON Schema."""
     calls: tuple[FunctionCall, ...] = ()
     """The calls of the client's functions, which have passed their own checks."""
+    mends: tuple[str, ...] = ()
+    """What was mended in `raw` before it could be read: `thoughts`, `fence`, `prose`, `lenient`."""
 
 
 Check = Callable[[Draft], Iterable[str | Evidence]]

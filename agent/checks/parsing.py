@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.checks.draft import Cited
+from agent.checks.mending import unwrapped
 from agent.items import FinishReason
 
 Output = TypeVar("Output", bound=BaseModel)
@@ -74,52 +73,12 @@ def parse(raw: str, finish_reason: FinishReason, output: type[BaseModel] | None 
         return [f"the answer is longer than {MOST_CHARS:,} characters; be shorter"]
     if output is None:
         return raw
-    problem = ""
-    for text in readings(raw) if finish_reason == "stop" else (raw,):
-        try:
-            data = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            problem = problem or f"the answer is not one JSON object: {error}"
-        else:
-            return too_deep(data) or _validated(text, output)
-    return [CUT_OFF if finish_reason == "length" else _short(problem)]
-
-
-def readings(raw: str) -> Iterator[str]:
-    """What may be the JSON that was meant, best first: the words as they are, then without what stands around it."""
-    yield raw
-    said = raw.rpartition("</think>")[2].strip()
-    if "<think" in said:  # thoughts without an end: an object in them is no answer
-        return
-    yield said
-    fenced = re.fullmatch(r"```[\w-]*[ \t]*\n(.*)\n[ \t]*```", said, re.DOTALL)
-    if fenced:
-        yield fenced[1]
-    objects = list(islice(_objects(said), 2))
-    if len(objects) == 1:
-        yield objects[0]
-
-
-# A string without an end runs to the end of the text: trying its other quotes as starts would take quadratic time.
-_IN_OBJECT = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[{}]', re.DOTALL)
-
-
-def _objects(text: str) -> Iterator[str]:
-    """The balanced top-level objects of a text, up to the first one without an end."""
-    end: int | None = 0
-    while end is not None and (start := text.find("{", end)) >= 0:
-        end = _object_end(text, start)
-        if end is not None:
-            yield text[start:end]
-
-
-def _object_end(text: str, start: int) -> int | None:
-    depth = 0
-    for match in _IN_OBJECT.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return match.end()
-    return None
+    text = unwrapped(raw).text if finish_reason == "stop" else raw
+    try:
+        data = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return [CUT_OFF if finish_reason == "length" else _short(f"the answer is not one JSON object: {error}")]
+    return too_deep(data) or _validated(text, output)
 
 
 def too_deep(data: Any) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from agent.checks.json_schema import JsonSchema, compiled
-from agent.checks.parsing import MOST_CHARS, readings, too_deep
+from agent.checks.mending import unwrapped
+from agent.checks.parsing import MOST_CHARS, too_deep
 from agent.items import FinishReason, TextFormat
 
 
@@ -20,15 +21,12 @@ def structured(raw: str, finish_reason: FinishReason, form: TextFormat) -> str |
     """
     if len(raw) > MOST_CHARS:
         return [f"the answer is longer than {MOST_CHARS:,} characters; be shorter"]
-    problem = ""
-    for text in readings(raw) if finish_reason == "stop" else (raw,):
-        try:
-            value = unambiguous(text)
-        except ValueError as error:
-            problem = problem or f"the answer is not {_wanted(form)}: {error}"
-        else:
-            return too_deep(value) or _problems(value, form) or text.strip()
-    return [problem]
+    text = unwrapped(raw).text if finish_reason == "stop" else raw
+    try:
+        value = unambiguous(text)
+    except ValueError as error:
+        return [f"the answer is not {_wanted(form)}: {error}"]
+    return too_deep(value) or _problems(value, form) or text.strip()
 
 
 def unambiguous(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.checks import CitedAnswer, cite
 from agent.checks.calling import (
@@ -24,6 +24,7 @@ from agent.prompting import shortened
 from agent.request import Request
 from agent.run import Run
 from agent.steps.generate import passages_of
+from agent.steps.mend import mended
 from agent.steps.parts import Parts
 from agent.tools import Offer, Toolbox, rounds_of
 
@@ -56,7 +57,7 @@ class Validate:
             return [*given, ToolsRequested(calls=mine, round=1 + rounds_of(run))]
         if is_cut_short(event, run.request):
             return [*given, cut_short(event)]
-        draft = self._read(event, run)
+        draft = await self._mended(event, run)
         if isinstance(draft, VerdictGiven):
             return rejected([*given, draft], event)
         given += self._judge(draft, silent, event.repairs)
@@ -71,6 +72,14 @@ class Validate:
         asked = (CALLS_ARE_ALLOWED, ARGUMENTS_ARE_VALID) if event.calls else ()
         named = dict.fromkeys([*asked, *(problem.check for problem in problems)])
         return [verdict(name, (it.message for it in problems if it.check == name), event.repairs) for name in named]
+
+    async def _mended(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
+        """As `_read`; what is to be JSON and is not quite is mended before, and marked."""
+        if self.output is None and run.request.text.format.type == "text":
+            return self._read(event, run)
+        text, mends = await mended(event)
+        draft = self._read(event.model_copy(update={"draft": text}), run)
+        return replace(draft, raw=event.draft, mends=mends) if isinstance(draft, Draft) else draft
 
     def _read(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
@@ -115,6 +124,7 @@ class Validate:
             model=event.model,
             offline=event.offline,
             repairs=event.repairs,
+            mends=draft.mends,
             calls=draft.calls,
             logprobs=event.logprobs if draft.answer == event.draft else "",
         )

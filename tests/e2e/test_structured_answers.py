@@ -31,6 +31,7 @@ LINES: list[Any] = [
     {"contains": "sync", "answer": RIGHT},
     {"contains": "never", "answer": WRONG},
     {"contains": "fenced", "answer": f"Sure!\n```json\n{orjson.dumps(RIGHT).decode()}\n```"},
+    {"contains": "slips", "answer": orjson.dumps(RIGHT).decode()[:-1] + ",}"},
     {"contains": "cut", "answer": {**RIGHT, "name": LEAK}, "fault": {"kind": "length", "chars": 30}},
     {"contains": "any object", "answer": {"free": [1, "two"]}},
     {"contains": "prose", "answer": f"I like {LEAK}s."},
@@ -64,6 +65,12 @@ async def test_answers_have_the_form_that_was_asked_for_or_are_not_shown(house: 
 
             fenced = await ai.responses.parse(model="chat", input="fenced", text_format=Lamp)
             assert fenced.output_text == orjson.dumps(RIGHT).decode()
+            assert fenced.metadata is not None and fenced.metadata["cuelight.mends"] == "prose"
+
+            slips = await ai.responses.parse(model="chat", input="slips", text_format=Lamp)
+            assert slips.output_parsed == Lamp(**RIGHT)
+            assert slips.metadata is not None and slips.metadata["cuelight.mends"] == "lenient"
+            assert slips.metadata["cuelight.model_calls"] == "1"
 
             cut = await ai.responses.create(model="chat", input="cut", text=_form(), max_output_tokens=16)
             assert (cut.status, cut.output, cut.error) == ("incomplete", [], None)
