@@ -21,6 +21,7 @@ from agent.pacing import Hold, Target
 from agent.prompting import PromptBook
 from agent.settings import OFFLINE, EndpointSettings, ModelSettings, load
 from agent.testing import Chain
+from agent.testing.rehearsal import Work
 from agent.wiring import cast, model_book
 from cli import loop, machine
 from cli.exits import Exit, leave
@@ -30,7 +31,6 @@ from cli.logs import configure
 from cli.model_questions import PASSAGES, QUESTIONS
 from cli.plain import plain, text
 from workers.perform import Perform
-from workers.rehearsal import Work
 
 LIMITS = {
     "requests_per_min": "requests/min",

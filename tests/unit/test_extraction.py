@@ -13,8 +13,8 @@ from agent import Agent, AnswerAccepted, CallModel, ModelAnswer, RunFailed
 from agent.flow import examine
 from agent.prompting import PromptBook
 from agent.testing import Script, Story
+from agent.testing.rehearsal import MODELS, rehearse
 from examples.extraction import CARD, cards, invoices
-from workers.rehearsal import MODELS, rehearse
 
 PROMPTS = PromptBook.load(Path(__file__).parents[2] / "examples" / "prompts")
 TEXT = "Invoice 2041 of 3 May 2026, due in June. 3 lamps at 15.30 EUR each. Total 45.90 EUR."

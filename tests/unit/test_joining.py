@@ -34,7 +34,7 @@ from agent.errors import Misconfigured
 from agent.flow import draw, examine
 from agent.prompting import SHIPPED, PromptBook
 from agent.testing import Script
-from workers.rehearsal import MODELS, rehearse
+from agent.testing.rehearsal import MODELS, rehearse
 
 
 class Triaged(Event):

@@ -15,8 +15,8 @@ from agent.errors import Misconfigured, Undecodable, Unfamiliar
 from agent.events import AnswerAccepted, Ending
 from agent.prompting import SHIPPED, Prompt, PromptBook, check_supplied
 from agent.testing import Chain, Script
+from agent.testing.rehearsal import MODELS, Shelved, Work, scripted
 from workers.decide import archived
-from workers.rehearsal import MODELS, Shelved, Work, scripted
 
 GREETER = Agent(name="greeter", prompt="greet", checks=(answers_something,))
 HEADER = "name: greet\nversion: {}\ninputs: {{properties: {{instructions: {{}}, question: {{}}, problems: {{}}}}}}\n"

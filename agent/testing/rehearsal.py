@@ -12,7 +12,8 @@ from agent.effects import AnyEffect, Ask
 from agent.ports import Archive, Begun, Delivery, Ledger, Streams
 from agent.prompting import Prompt, PromptBook
 from agent.settings import load
-from agent.testing import Chain, Script
+from agent.testing.chain import Chain
+from agent.testing.script import Script
 from workers.decide import Decider
 from workers.handle import handle
 from workers.perform import Perform, Quote
