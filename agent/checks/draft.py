@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.events import Evidence, Passage
+from agent.events import CalledTool, Evidence, Passage
 from agent.items import FunctionCall
 from agent.request import Request
 
@@ -36,6 +36,8 @@ class Draft:
     """The calls of the client's functions, which have passed their own checks."""
     mends: tuple[str, ...] = ()
     """What was mended in `raw` before it could be read: `thoughts`, `fence`, `prose`, `lenient`."""
+    results: tuple[CalledTool, ...] = ()
+    """What the agent's own tools brought in this run, oldest first."""
 
 
 Check = Callable[[Draft], Iterable[str | Evidence]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from agent.checks import CitedAnswer, cite
 from agent.checks.calling import (
@@ -26,7 +27,7 @@ from agent.run import Run
 from agent.steps.generate import passages_of
 from agent.steps.mend import mended
 from agent.steps.parts import Parts
-from agent.tools import Offer, Toolbox, rounds_of
+from agent.tools import Offer, Toolbox, results_of, rounds_of
 
 UNREADABLE = "output_is_valid"
 """The check that a draft fails which cannot be read as the agent's output at all."""
@@ -83,27 +84,21 @@ class Validate:
 
     def _read(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
-        passages = passages_of(run)
+        draft = partial(
+            Draft, raw=event.draft, request=run.request, passages=passages_of(run), results=tuple(results_of(run))
+        )
         if self.output is None:
             said = formed(event, run.request)
             if isinstance(said, list):
                 return verdict(UNREADABLE, said, event.repairs)
-            return Draft(raw=event.draft, answer=said, request=run.request, passages=passages, calls=event.calls)
+            return draft(answer=said, calls=event.calls)
         read = read_output(event.draft, event.finish_reason, self.output)
         if isinstance(read, list):
             return verdict(UNREADABLE, read, event.repairs)
         answer, value = read
         if not isinstance(value, CitedAnswer):
-            return Draft(raw=event.draft, answer=answer, request=run.request, passages=passages, value=value)
-        return Draft(
-            raw=event.draft,
-            answer=value.answer,
-            request=run.request,
-            passages=passages,
-            citations=value.cited(),
-            no_answer=value.no_answer,
-            value=value,
-        )
+            return draft(answer=answer, value=value)
+        return draft(answer=value.answer, citations=value.cited(), no_answer=value.no_answer, value=value)
 
     def _judge(self, draft: Draft, silent: bool, repairs: int) -> list[VerdictGiven]:
         """What can be read has the form that was asked for: that is a verdict too."""

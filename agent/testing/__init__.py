@@ -14,6 +14,7 @@ from agent.testing.pacing import MemoryPacer
 from agent.testing.pauses import MemoryPauses
 from agent.testing.presence import MemoryPresence
 from agent.testing.privacy import MemoryPrivacy
+from agent.testing.replies import both, calls, says
 from agent.testing.rows import AttemptRow, AuditRow, CallRow, DeadLetter, KeyRow, RunRow, WorkRow
 from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
@@ -48,4 +49,7 @@ __all__ = [
     "Story",
     "Unscripted",
     "WorkRow",
+    "both",
+    "calls",
+    "says",
 ]

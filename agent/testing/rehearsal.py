@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import orjson
+from pydantic import BaseModel
 
 from agent.definition import Agent, BoundAgent
-from agent.effects import AnyEffect, Ask
+from agent.effects import AnyEffect, Ask, CallTool, Effect
 from agent.ports import Archive, Begun, Delivery, Ledger, Streams
 from agent.prompting import Prompt, PromptBook
 from agent.settings import load
@@ -17,24 +19,28 @@ from agent.testing.script import Script
 from workers.decide import Decider
 from workers.handle import handle
 from workers.perform import Perform, Quote
+from workers.tools import Tools
 
 MODELS = ("scripted",)
+T = TypeVar("T", bound=BaseModel)
 
 
 def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None) -> Chain:
     """The chain of an agent whose questions to the world a script answers.
 
+    Its tools are called for real, unless the script has a line for `CallTool`.
     The prompts are those that the service would use here: the shipped ones, `./prompts`, `CUELIGHT_PROMPTS_DIR`.
     Raises `Misconfigured` for an agent that the service would not start with.
     """
     book = prompts or PromptBook.here(load().prompts_dir)
     bound = agent.bind(book, MODELS)
-    return Chain(bound, Work({bound.name: bound}, scripted(script), book))
+    agents = {bound.name: bound}
+    return Chain(bound, Work(agents, scripted(script, agents), book))
 
 
-def scripted(script: Script) -> Perform:
+def scripted(script: Script, agents: Mapping[str, BoundAgent]) -> Perform:
     """A script as a worker's doors to the world."""
-    return _Scripted(None, None, script=script)  # type: ignore[arg-type]  # it has no other door
+    return _Scripted(None, None, tools=Tools(agents), script=script)  # type: ignore[arg-type]  # it has no other door
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,16 @@ class _Scripted(Perform):
     script: Script = field(default_factory=Script)
 
     def bind(self, begun: Begun) -> Ask:
-        return self.script
+        perform = super(_Scripted, self).bind(begun)
+
+        async def ask(effect: Effect[T], /) -> T:
+            real = isinstance(effect, CallTool) and not self.script.knows(CallTool)
+            if real:
+                self.script.asked.append(effect)
+                return await perform(effect)
+            return await self.script(effect)
+
+        return ask
 
     def quote(self, effect: AnyEffect) -> Quote | None:
         return None

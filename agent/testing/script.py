@@ -45,6 +45,10 @@ class Script:
             raise Unscripted(f"{effect.type!r} is answered by {effect.answer_type.__name__}, not by {said!r}")
         return cast(Answer, said)
 
+    def knows(self, effect: type[AnyEffect]) -> bool:
+        """Whether there is a line for this type, used up or not."""
+        return effect in self._lines
+
     def of(self, effect: type[AnyEffect]) -> list[AnyEffect]:
         """What was asked of one effect type, oldest first."""
         return [asked for asked in self.asked if type(asked) is effect]

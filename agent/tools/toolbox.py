@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agent.checks.calling import ARGUMENTS_ARE_VALID
 from agent.errors import Misconfigured
-from agent.events import Problem, ToolsAnswered
+from agent.events import CalledTool, Problem, ToolsAnswered
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.run import Run
 from agent.tools.tool import Tool
@@ -81,3 +81,8 @@ class Toolbox:
 def rounds_of(run: Run) -> int:
     """How often tools of the agent were called in this run so far."""
     return sum(isinstance(event, ToolsAnswered) for event in run.events)
+
+
+def results_of(run: Run) -> Iterator[CalledTool]:
+    """What tools of the agent have brought in this run, oldest first."""
+    return (result for event in run.events if isinstance(event, ToolsAnswered) for result in event.results)

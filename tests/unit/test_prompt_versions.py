@@ -45,7 +45,8 @@ def bound(directory: Path) -> BoundAgent:
 async def ending(opened_with: Path, worked_on_with: Path, archive: Shelved) -> Ending:
     """What becomes of a run that one release opened and the next one works on; `SCRIPT` knows what it asked."""
     book = PromptBook.load(worked_on_with)
-    work = Work({GREETER.name: GREETER.bind(book, MODELS)}, scripted(SCRIPT), book, archive)
+    agents = {GREETER.name: GREETER.bind(book, MODELS)}
+    work = Work(agents, scripted(SCRIPT, agents), book, archive)
     SCRIPT.asked.clear()
     return (await Chain(bound(opened_with), work).ask("Well?")).ending
 
