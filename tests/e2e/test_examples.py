@@ -17,9 +17,12 @@ from redis.asyncio import Redis
 
 from agent.events import ENDINGS
 from examples import feed_consumer
+from tests.e2e.house import Open
 from tests.engines import temporary_directory
+from tests.unit.test_extraction import INVOICE
 
 ROOT = Path(__file__).parents[2]
+SUPPORT = {"CUELIGHT_AGENT": "examples.support_agent:support", "CUELIGHT_PROMPTS_DIR": "examples/prompts"}
 
 
 @pytest.fixture
@@ -30,12 +33,54 @@ def up() -> Iterator[tuple[str, Path]]:
         document = home / "lamp.md"
         document.write_text("# The lamp\n\nThe cue light was built in 1880 and hangs behind the stage.\n")
         outside = {name: value for name, value in os.environ.items() if not name.startswith("CUELIGHT_")}
-        env = {**outside, "CUELIGHT_AGENT": "examples.my_agents:support", "CUELIGHT_LOG_LEVEL": "error"}
+        env = {**outside, **SUPPORT, "CUELIGHT_LOG_LEVEL": "error"}
         options = ["--port", "0", "--data-dir", str(home / "data"), "--documents", str(document)]
         with process([sys.executable, "-m", "cli.main", "up", *options], env) as service:
             line = said(service)
             assert line.startswith("ready: ")
             yield line.removeprefix("ready: ").strip(), home / "data"
+
+
+async def test_both_agents_work_in_the_real_house(house: Open) -> None:
+    agents = "examples.support_agent:support,examples.extraction:invoices,examples.extraction:cards"
+    card: dict[str, Any] = {"name": "Ada Lund", "company": None, "email": None, "phones": []}
+    lines = (
+        {"prompt": "support", "times": 1, "tool_calls": [found("A-1002")]},
+        {"prompt": "support", "contains": "A-1002", "answer": "A-1002 was delivered."},
+        {"prompt": "extract", "contains": "2041", "times": 1, "answer": {**INVOICE, "total_cents": 1}},
+        {"prompt": "extract", "contains": "but the items come to 4590", "answer": INVOICE},
+        {"prompt": "extract", "contains": "Ada", "answer": card},
+    )
+    async with (
+        house(*lines, agent=agents, prompts_dir=ROOT / "examples" / "prompts") as it,
+        it.worker(),
+        it.door() as http,
+    ):
+        support = await answered(http, "support", "Where is A-1002?")
+        assert support["output"][-1]["content"][0]["text"] == "A-1002 was delivered."
+        (tool,) = await it.calls(support["id"], "call_tool")
+        assert "left with a neighbour" in tool["answer"]
+
+        read = await answered(http, "invoices", "Invoice 2041 of 3 May 2026, 3 lamps at 15.30 EUR. Total 45.90 EUR.")
+        assert json.loads(read["output"][-1]["content"][0]["text"]) == INVOICE
+        assert read["metadata"]["cuelight.repairs"] == "1"
+        sent = (await it.model.log(read["id"]))[0]["body"]["response_format"]["json_schema"]
+        assert sent["strict"] and sent["schema"]["additionalProperties"] is False
+
+        carded = await answered(http, "cards", "Ada Lund")
+        assert json.loads(carded["output"][-1]["content"][0]["text"]) == card
+        properties = (await it.model.log(carded["id"]))[0]["body"]["response_format"]["json_schema"]["schema"]
+        assert list(properties["properties"]) == ["name", "company", "email", "phones"]
+
+
+def found(id: str) -> dict[str, Any]:
+    return {"id": "call_1", "function": {"name": "find_order", "arguments": {"order_id": id}}}
+
+
+async def answered(http: httpx.AsyncClient, model: str, text: str) -> dict[str, Any]:
+    reply: dict[str, Any] = (await http.post("/v1/responses", json={"model": model, "input": text})).json()
+    assert reply["status"] == "completed", reply
+    return reply
 
 
 async def test_the_feed_consumer_counts_each_ending_once_and_catches_up_after_a_loss(up: tuple[str, Path]) -> None:
