@@ -12,6 +12,7 @@ from agent.errors import Misconfigured, Transient
 from cli.exits import Exit, errors
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init", "init"),
     "up": ("up", "up"),
     "api": ("serve", "api"),
     "worker": ("serve", "worker"),

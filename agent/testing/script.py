@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
 from agent.effects import Answer, AnyEffect, Effect
 
+Asked = TypeVar("Asked", bound=AnyEffect)
 Said = BaseModel | Exception
 Line = Iterable[Said] | Callable[[Any], Said]
 """Answers for the asks of one effect type, each given once and in order; or a function that answers them all."""
@@ -49,9 +50,9 @@ class Script:
         """Whether there is a line for this type, used up or not."""
         return effect in self._lines
 
-    def of(self, effect: type[AnyEffect]) -> list[AnyEffect]:
+    def of(self, effect: type[Asked]) -> list[Asked]:
         """What was asked of one effect type, oldest first."""
-        return [asked for asked in self.asked if type(asked) is effect]
+        return [asked for asked in self.asked if isinstance(asked, effect)]
 
     def left(self) -> Mapping[str, int]:
         """How many scripted answers nobody asked for, by the effect's type; an empty mapping once all are said."""

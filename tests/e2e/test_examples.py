@@ -18,24 +18,25 @@ from redis.asyncio import Redis
 from agent.events import ENDINGS
 from examples import feed_consumer
 from tests.e2e.house import Open
+from tests.e2e.typed import done
 from tests.engines import temporary_directory
 from tests.unit.test_extraction import INVOICE
 
 ROOT = Path(__file__).parents[2]
-SUPPORT = {"CUELIGHT_AGENT": "examples.support_agent:support", "CUELIGHT_PROMPTS_DIR": "examples/prompts"}
 
 
 @pytest.fixture
 def up() -> Iterator[tuple[str, Path]]:
-    """A running service with the example's agent: its URL and its data directory."""
+    """A running service with an agent that `cuelight init` wrote: its URL and its data directory."""
     with temporary_directory() as home:
         home.chmod(0o755)
         document = home / "lamp.md"
         document.write_text("# The lamp\n\nThe cue light was built in 1880 and hangs behind the stage.\n")
         outside = {name: value for name, value in os.environ.items() if not name.startswith("CUELIGHT_")}
-        env = {**outside, **SUPPORT, "CUELIGHT_LOG_LEVEL": "error"}
+        env = {**outside, "CUELIGHT_AGENT": "support:support", "CUELIGHT_LOG_LEVEL": "error"}
+        assert done(["init", str(home / "mine"), "--name", "support"], outside).returncode == 0
         options = ["--port", "0", "--data-dir", str(home / "data"), "--documents", str(document)]
-        with process([sys.executable, "-m", "cli.main", "up", *options], env) as service:
+        with process([sys.executable, "-m", "cli.main", "up", *options], env, home / "mine") as service:
             line = said(service)
             assert line.startswith("ready: ")
             yield line.removeprefix("ready: ").strip(), home / "data"
@@ -138,8 +139,9 @@ def consumer(data_dir: Path, *more: str) -> Any:
 
 
 @contextmanager
-def process(words: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    started = subprocess.Popen(words, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def process(words: list[str], env: dict[str, str], cwd: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
+    env = {**env, "PYTHONPATH": str(ROOT)}
+    started = subprocess.Popen(words, env=env, cwd=cwd, stdout=subprocess.PIPE, text=True)
     try:
         yield started
     finally:
