@@ -67,6 +67,12 @@ class Agent:
         if not re.fullmatch(SEMVER, self.version):
             raise Misconfigured(f"agent {self.name!r} has version {self.version!r}: use three numbers, such as 1.0.0")
         _check_budget(self.name, self.budget)
+        for each in self.tools:
+            if each.approval and each.approval_s >= self.budget.deadline_s:
+                raise Misconfigured(
+                    f"agent {self.name!r}: its tool {each.name!r} waits {each.approval_s:g} s for an approval, "
+                    f"and a run has {self.budget.deadline_s:g} s; raise budget.deadline_s or lower approval_s"
+                )
         if self.output is not None:
             try:
                 check_output(self.output)
@@ -224,7 +230,7 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
         "routes": [[route.name, route.accepts.type, name_of_step(route.step)] for route in router.routes.values()],
     }
     if parts.tools.tools:
-        told["tools"] = [each.function.model_dump() for each in parts.tools.tools.values()]
+        told["tools"] = [[each.function.model_dump(), bool(each.approval)] for each in parts.tools.tools.values()]
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:8]
 
 

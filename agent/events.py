@@ -27,6 +27,11 @@ class Event(Lean):
         """Data of an older `version` of this event, as this version would have written it."""
         return data
 
+    @property
+    def rest_s(self) -> float:
+        """How long the run rests at this event before a step takes it; somebody may move it on before."""
+        return 0.0
+
     def public(self) -> Mapping[str, str]:
         """What the feed may carry of this event: ids, counts and names, never text of a prompt or an answer."""
         return {}
@@ -279,6 +284,36 @@ class ToolsAnswered(Event):
         return {"tools": ",".join(it.name for it in self.results), "failed": str(failed), "round": str(self.round)}
 
 
+class ApprovalRequested(Event):
+    """Calls that somebody has to approve; the run rests here for `wait_s`, and then they are denied."""
+
+    type = "approval.requested"
+    calls: tuple[FunctionCall, ...]
+    round: int
+    wait_s: float
+
+    @property
+    def rest_s(self) -> float:
+        return self.wait_s
+
+    def public(self) -> Mapping[str, str]:
+        return {"tools": ",".join(call.name for call in self.calls), "round": str(self.round)}
+
+
+class ApprovalDecided(Event):
+    """What was decided about them, by their ids. `by` is a key's or an operator's name, or `deadline`."""
+
+    type = "approval.decided"
+    approved: tuple[str, ...]
+    denied: tuple[str, ...]
+    by: str
+    reason: str = ""
+    round: int
+
+    def public(self) -> Mapping[str, str]:
+        return {"approved": str(len(self.approved)), "denied": str(len(self.denied)), "round": str(self.round)}
+
+
 class DraftRejected(Event):
     """The newest draft did not hold. Each problem names its check."""
 
@@ -385,6 +420,8 @@ CATALOGUE: tuple[type[Event], ...] = (
     AnswerDrafted,
     VerdictGiven,
     ToolsRequested,
+    ApprovalRequested,
+    ApprovalDecided,
     ToolsAnswered,
     DraftRejected,
     ModelsPassedOver,

@@ -20,6 +20,8 @@ class Advance:
     events: tuple[Sealed, ...]
     route: str | None
     status: str = "in_progress"
+    delay_s: float = 0.0
+    """How long the run rests before `route` takes it."""
 
 
 @dataclass(frozen=True, slots=True)

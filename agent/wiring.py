@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from agent.adapters.ledger.access import PostgresAccess
+from agent.adapters.ledger.approvals import PostgresApprovals
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect_hot
@@ -116,6 +117,7 @@ class Connected:
     meter: PostgresMeter
     counters: RedisCounters
     outgoing: PostgresOutgoing
+    approvals: PostgresApprovals
     pacer: RedisPacer
 
     async def overview(self, routes: Sequence[str]) -> Overview:
@@ -262,6 +264,7 @@ async def connected(
                 PostgresMeter(pool),
                 RedisCounters(client, keys),
                 PostgresOutgoing(pool),
+                PostgresApprovals(ledger),
                 RedisPacer(client, keys),
             )
             await ledger.drain()

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from api import elsewhere
 from api.access import Gate
+from api.approving import Approving
 from api.calls import Calls
 from api.cancelling import Cancelling
 from api.chat.completions import ChatCompletions
@@ -79,6 +80,8 @@ def _routes(door: Door, keyring: Keyring, responses: Responses, chat: ChatComple
         Route("/v1/responses/input_tokens", InputTokens(door).count, methods=["POST"]),
         Route("/v1/responses/{id}", responses.one, methods=["GET", "DELETE"]),
         Route("/v1/responses/{id}/cancel", responses.cancel, methods=["POST"]),
+        Route("/v1/responses/{id}/approval", Approving(door).decide, methods=["POST"]),
+        Route("/v1/approvals", Approving(door).waiting, methods=["GET"]),
         Route("/v1/responses/{id}/input_items", InputItems(door).list),
         Route("/v1/chat/completions", chat.create, methods=["POST"]),
         Route("/v1/models", models.list),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.access import Access
+from agent.approvals import Approvals
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.inspection import Overview, Stall
@@ -101,6 +102,7 @@ class Door:
     meter: Meter
     callers: Callers
     cancels: Cancels
+    approvals: Approvals
     privacy: Privacy
     conversations: Conversations
     agents: Mapping[str, AgentCard]

@@ -54,6 +54,7 @@ async def serve(
             meter=engines.meter,
             callers=engines.callers,
             cancels=engines.cancels,
+            approvals=engines.approvals,
             privacy=engines.privacy,
             conversations=engines.conversations,
             instance=engines.instance,

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("ask", "ask"),
     "show": ("show", "show"),
     "cancel": ("cancel", "cancel"),
+    "approvals": ("approvals", "app"),
     "doctor": ("doctor", "doctor"),
     "runs": ("runs", "runs"),
     "tail": ("tail", "tail"),

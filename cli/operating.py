@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agent.adapters.embedded import EngineUrls
+from agent.adapters.ledger.approvals import PostgresApprovals
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import connect
 from agent.adapters.ledger.jobs import PostgresJobs
@@ -29,6 +30,7 @@ class Operating:
 
     letters: PostgresLetters
     cancels: PostgresCancels
+    approvals: PostgresApprovals
     jobs: PostgresJobs
     retention: PostgresRetention
     streams: RedisStreams
@@ -51,8 +53,15 @@ async def operating(settings: Settings, urls: EngineUrls) -> AsyncIterator[Opera
     client = connect_streams(urls.redis_url)
     try:
         streams = RedisStreams(client, Keys(settings.redis_prefix), "operator")
-        cancels = PostgresCancels(PostgresLedger(pool))
-        yield Operating(PostgresLetters(pool), cancels, PostgresJobs(pool), PostgresRetention(pool), streams)
+        ledger = PostgresLedger(pool)
+        yield Operating(
+            PostgresLetters(pool),
+            PostgresCancels(ledger),
+            PostgresApprovals(ledger),
+            PostgresJobs(pool),
+            PostgresRetention(pool),
+            streams,
+        )
     finally:
         await client.aclose()
         await pool.close()

@@ -17,11 +17,14 @@ from agent.errors import AgentError
 from agent.events import (
     AnswerAccepted,
     AnswerDrafted,
+    ApprovalDecided,
+    ApprovalRequested,
     DraftRejected,
     Event,
     Evidence,
     PassagesFound,
     RunFailed,
+    ToolsAnswered,
     VerdictGiven,
 )
 from cli.plain import text
@@ -103,6 +106,12 @@ def _details(row: Row, types: Types) -> Iterable[Text]:
         case VerdictGiven(problems=messages, evidence=evidence):
             yield from (text(message, "yellow", LINE_CHARS) for message in messages)
             yield from (text(_place(it), "dim", LINE_CHARS) for it in evidence)
+        case ApprovalRequested(calls=calls):
+            yield from (text(f"waits for an approval: {it.name} {it.arguments}", "yellow", LINE_CHARS) for it in calls)
+        case ApprovalDecided(by=by, reason=reason):
+            yield text(f"by {by}: {reason}" if reason else f"by {by}", most=LINE_CHARS)
+        case ToolsAnswered(results=results):
+            yield from (text(f"{it.name}: {it.text}", "red" if it.failed else "", LINE_CHARS) for it in results)
         case DraftRejected(problems=problems):
             yield from (text(f"{it.check}: ", "yellow") + text(it.message, most=LINE_CHARS) for it in problems)
         case AnswerAccepted(text=answer, mends=mends):

@@ -20,6 +20,7 @@ from agent.router import Route, Router
 from agent.run import Run
 from agent.settings import Settings
 from agent.testing.access import MemoryAccess
+from agent.testing.approvals import MemoryApprovals
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.conversations import MemoryConversations
@@ -74,6 +75,7 @@ class Stage(MemoryStreams):
             meter=MemoryMeter(self.ledger),
             callers=self.callers,
             cancels=MemoryCancels(self.ledger),
+            approvals=MemoryApprovals(self.ledger),
             privacy=self.privacy,
             conversations=MemoryConversations(self.ledger),
             agents=cards,

@@ -15,6 +15,8 @@ async def announce(done: Pointer, outcome: Outcome, streams: Streams) -> None:
     """Tell the next route where the work stands now, or whoever waits for the run that it has ended."""
     try:
         match outcome:
+            case Advance(route=str(), delay_s=delay_s) if delay_s > 0:
+                return  # the relay publishes it when its time has come
             case Advance(events=events, route=str(route)):
                 await streams.publish(
                     Pointer(*done.key[:2], done.seq + len(events), route, 1, done.project, done.trace)

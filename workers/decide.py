@@ -74,7 +74,7 @@ class Decider:
         route = agent.router.next(events)
         check_known(events, agent)
         sealed = tuple(seal(new, agent=agent.id, prompts=begun.prompts, trace=begun.trace) for new in events)
-        return Advance(sealed, route, _status(events[-1]))
+        return Advance(sealed, route, _status(events[-1]), events[-1].rest_s)
 
     def _settle(self, begun: Begun, error: Exception) -> Postpone | Bury:
         outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))

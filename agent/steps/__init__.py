@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.approvals import APPROVED
 from agent.events import (
     AnswerAccepted,
     AnswerDrafted,
+    ApprovalDecided,
+    ApprovalRequested,
     DraftRejected,
     Event,
     PassagesFound,
@@ -19,6 +22,7 @@ from agent.events import (
     ToolsRequested,
 )
 from agent.router import Route
+from agent.steps.approve import Expire
 from agent.steps.call_tools import CallTools
 from agent.steps.generate import Drafting, Generate
 from agent.steps.joining import Before
@@ -72,10 +76,17 @@ def tool_routes(parts: Parts) -> list[Route[Any]]:
     """What joins a flow whose agent has tools: they are called, and the model goes on with what they brought."""
     if not parts.tools.tools:
         return []
-    return [
-        Route("tools",    ToolsRequested,  CallTools(),        (ToolsAnswered, RunFailed)),
-        Route("resume",   ToolsAnswered,   Generate.of(parts), (AnswerDrafted, RunFailed)),
+    call, rest = CallTools(parts.tools), parts.tools.wants_approvals
+    waits = (ApprovalRequested,) if rest else ()
+    routes: list[Route[Any]] = [
+        Route("tools",    ToolsRequested,    call,               (ToolsAnswered, *waits, RunFailed)),
+        Route("resume",   ToolsAnswered,     Generate.of(parts), (AnswerDrafted, RunFailed)),
     ]
+    approvals: list[Route[Any]] = [
+        Route("approval", ApprovalRequested, Expire(),           (ApprovalDecided,)),
+        Route(APPROVED,   ApprovalDecided,   call,               (ToolsAnswered, RunFailed)),
+    ]
+    return [*routes, *approvals] if rest else routes
 
 
 def verdicts(parts: Parts) -> tuple[type[Event], ...]:

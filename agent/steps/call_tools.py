@@ -3,34 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from agent.asking import gathered
-from agent.effects import Ask, CallTool
-from agent.events import AnswerDrafted, CalledTool, Event, ToolsAnswered, ToolsRequested
+from agent.effects import Ask, CallTool, ToolResult
+from agent.events import (
+    AnswerDrafted,
+    ApprovalDecided,
+    ApprovalRequested,
+    CalledTool,
+    Event,
+    ToolsAnswered,
+    ToolsRequested,
+)
 from agent.items import CALLABLE, Message
 from agent.prompting import shown_again
 from agent.run import Run
+from agent.tools import Toolbox
 
 NOT_MADE = "This call was not made. Make it again, if it is still wanted, now that the other results are there."
 
 
 @dataclass(frozen=True, slots=True)
 class CallTools:
-    """The results in the order of the calls. One that is on record is not made again."""
+    """The results in the order of the calls. One that is on record is not made again.
 
-    async def __call__(self, event: ToolsRequested, run: Run, ask: Ask, /) -> Sequence[Event]:
-        calls = [
-            CallTool(tool=call.name, arguments=call.arguments, key=key_of(run, event.round, place))
-            for place, call in enumerate(event.calls)
-        ]
-        brought = await gathered(ask, calls)
-        results = (
-            CalledTool(call_id=call.call_id, name=call.name, text=result.text, failed=result.failed)
-            for call, result in zip(event.calls, brought, strict=True)
-        )
-        return [ToolsAnswered(results=tuple(results), round=event.round)]
+    None of a reply's calls is made while some of them wait for an approval.
+    """
+
+    tools: Toolbox = field(default_factory=Toolbox)
+
+    async def __call__(self, event: ToolsRequested | ApprovalDecided, run: Run, ask: Ask, /) -> Sequence[Event]:
+        if isinstance(event, ApprovalDecided):
+            return await self._called(run.last(ToolsRequested), event, run, ask)
+        waiting = tuple(call for call in event.calls if self.tools.tools[call.name].needs_approval(call.arguments))
+        if not waiting:
+            return await self._called(event, None, run, ask)
+        wait_s = min(self.tools.tools[call.name].approval_s for call in waiting)
+        return [ApprovalRequested(calls=waiting, round=event.round, wait_s=wait_s)]
+
+    async def _called(
+        self, asked: ToolsRequested, decided: ApprovalDecided | None, run: Run, ask: Ask
+    ) -> Sequence[Event]:
+        denied = decided.denied if decided else ()
+        calls = {
+            call.call_id: CallTool(tool=call.name, arguments=call.arguments, key=key_of(run, asked.round, place))
+            for place, call in enumerate(asked.calls)
+            if call.call_id not in denied
+        }
+        brought = dict(zip(calls, await gathered(ask, [*calls.values()]), strict=True))
+        refused = ToolResult(text=_refusal(decided), failed=True)
+        results = ((call, brought.get(call.call_id, refused)) for call in asked.calls)
+        told = (CalledTool(call_id=it.call_id, name=it.name, text=got.text, failed=got.failed) for it, got in results)
+        return [ToolsAnswered(results=tuple(told), round=asked.round)]
+
+
+def _refusal(decided: ApprovalDecided | None) -> str:
+    reason = f": {decided.reason}" if decided and decided.reason else ""
+    return f"This call was not made, because it was not approved{reason}. Do not make it again."
 
 
 def key_of(run: Run, round: int, place: int) -> str:

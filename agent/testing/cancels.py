@@ -28,7 +28,7 @@ class MemoryCancels:
                 return Cancelled.UNKNOWN
             if run not in self._ledger.work:
                 return Cancelled.OVER
-            if await self._end(_taken(self._ledger.work[run].pointer, row, by), RunCancelled(by=by)):
+            if await self._end(taken(self._ledger.work[run].pointer, row, by), RunCancelled(by=by)):
                 return Cancelled.DONE
 
     async def end_overdue(self) -> Sequence[Begun]:
@@ -36,7 +36,7 @@ class MemoryCancels:
         await self._ledger.ping()
         now, runs = self._ledger.clock.now(), self._ledger.runs
         late = [work.pointer for run, work in self._ledger.work.items() if runs[run].deadline < now]
-        taken = [_taken(at, runs[at.run], "relay") for at in late]
+        taken = [taken(at, runs[at.run], "relay") for at in late]
         return [begun for begun in taken if await self._end(begun, failure_of("deadline_exceeded"))]
 
     async def _end(self, begun: Begun, ending: Ending) -> bool:
@@ -44,7 +44,7 @@ class MemoryCancels:
         return await self._ledger.commit(begun, Advance((sealed,), None, ending.status))
 
 
-def _taken(at: Pointer, row: RunRow, by: str) -> Begun:
+def taken(at: Pointer, row: RunRow, by: str) -> Begun:
     return Begun(
         delivery=Delivery(at, worker=by),
         token="",

@@ -334,7 +334,8 @@ class MemoryLedger:
             self._end(at.run, outcome.events[-1], outcome.status)
         else:
             next_at = replace(at, seq=at.seq + len(outcome.events), route=outcome.route, attempt=1)
-            self.work[at.run] = WorkRow(next_at, self.clock.now(), begins=self.work[at.run].begins)
+            due_at = self.clock.now() + timedelta(seconds=outcome.delay_s)
+            self.work[at.run] = WorkRow(next_at, due_at, begins=self.work[at.run].begins)
 
     def _postpone(self, at: Pointer, outcome: Postpone) -> None:
         due_at = self.clock.now() + timedelta(seconds=outcome.delay_s)

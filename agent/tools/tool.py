@@ -60,11 +60,15 @@ class Tool:
     """How often a try that failed is made again within one delivery, with the same `key`; 0 for never."""
     most_chars: int = MOST_CHARS
     """A longer result is cut."""
+    approval: bool | Callable[[Any], bool] = False
+    """Whether somebody has to approve a call before it is made; a function is given the arguments."""
+    approval_s: float = 3_600.0
+    """How long a run waits for that; then the call is denied."""
 
     def __post_init__(self) -> None:
         if not CALLABLE.fullmatch(self.name):
             raise Misconfigured(f"a tool cannot be called {self.name!r}: use 1 to 64 letters, digits, `_` and `-`")
-        if not (self.timeout_s > 0 and self.retries >= 0 and self.most_chars > 0):
+        if not (self.timeout_s > 0 and self.approval_s > 0 and self.retries >= 0 and self.most_chars > 0):
             raise Misconfigured(f"tool {self.name!r} has limits that allow nothing")
 
     @cached_property
@@ -72,6 +76,13 @@ class Tool:
         """The tool as a model is told of it."""
         schema = orjson.dumps(self.arguments.model_json_schema(), option=orjson.OPT_SORT_KEYS).decode()
         return FunctionTool(name=self.name, description=self.description, parameters=schema)
+
+    def needs_approval(self, arguments: str) -> bool:
+        """Whether a call with these arguments has to be approved. Raises what the author's own code does."""
+        if isinstance(self.approval, bool):
+            return self.approval
+        value = self.read(arguments)
+        return not isinstance(value, list) and self.approval(value)
 
     def read(self, arguments: str) -> BaseModel | list[str]:
         """The arguments of a call, or what is wrong with them in words for the model. Raises nothing."""

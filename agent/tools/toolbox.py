@@ -40,6 +40,11 @@ class Toolbox:
                 raise Misconfigured(f"two tools are called {each.name!r}; a model could not choose")
         return cls(found, rounds)
 
+    @property
+    def wants_approvals(self) -> bool:
+        """Whether a call may have to wait for somebody."""
+        return any(each.approval for each in self.tools.values())
+
     def offer(self, run: Run) -> Offer:
         """The client's functions and the agent's tools.
 

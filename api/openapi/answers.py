@@ -79,6 +79,24 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Deleted": told({"id": TEXT, "object": {"const": "response"}, "deleted": {"const": True}}),
+    "Approval": told({"id": TEXT, "object": {"const": "cuelight.decision"}, "by": TEXT, "reason": TEXT}),
+    "Approvals": told(
+        {
+            "object": {"const": "cuelight.approvals"},
+            "data": array(
+                told(
+                    {
+                        "id": TEXT,
+                        "object": {"const": "cuelight.approval"},
+                        "model": TEXT,
+                        "calls": array(told({"call_id": TEXT, "name": TEXT, "arguments": TEXT})),
+                        "created_at": COUNT,
+                        "expires_at": COUNT,
+                    }
+                )
+            ),
+        }
+    ),
     "InputTokens": told({"object": {"const": "response.input_tokens"}, "input_tokens": COUNT}),
     "InputItems": told(
         {"object": {"const": "list"}, "data": array(_ITEM), "first_id": _PAGE_ID, "last_id": _PAGE_ID, "has_more": FLAG}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.approvals import MOST_REASON_CHARS
 from api.chat.fields import IDLE
 from api.fields.tools import MOST_TOOLS, NAME
 from api.openapi.asked import idle, name_of, plain
@@ -87,6 +88,15 @@ SCHEMAS: dict[str, Schema] = {
             {"type": {"const": "json_schema"}, "json_schema": taken(_FORM, {"description": TEXT, "strict": FLAG})},
         ),
     ),
+    "DecideApproval": {
+        "type": "object",
+        "properties": {
+            "approve": {"anyOf": [FLAG, array(TEXT, minItems=1)], "description": "All, none, or these `call_id`s."},
+            "reason": {**TEXT, "maxLength": MOST_REASON_CHARS},
+        },
+        "required": ["approve"],
+        "additionalProperties": False,
+    },
     "CreateChatCompletion": {
         "type": "object",
         "properties": {

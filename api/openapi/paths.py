@@ -124,6 +124,20 @@ _RESPONSES: dict[str, Any] = {
             parameters=[_ID],
         )
     },
+    "/v1/responses/{id}/approval": {
+        "post": _call(
+            "decideApproval",
+            "Approves or denies the calls of tools that a run waits for. Takes a key of the role operator.",
+            KEY,
+            {
+                **_ok("The run goes on.", as_json(ref("Approval"))),
+                **refused(400, 401, 403, 404, 409, 413, 415, 500, 503),
+            },
+            description=_NO_QUERY,
+            parameters=[_ID],
+            requestBody=_body("DecideApproval"),
+        )
+    },
     "/v1/responses/{id}/input_items": {
         "get": _call(
             "listInputItems",
@@ -155,6 +169,15 @@ _OTHERS: dict[str, Any] = {
             description=_NO_QUERY + "A run without an answer is an error whose `code` is the class of its failure.",
             parameters=[_ONCE],
             requestBody=_body("CreateChatCompletion"),
+        )
+    },
+    "/v1/approvals": {
+        "get": _call(
+            "listApprovals",
+            "The runs that wait for an approval, the longest first. Takes a key of the role operator.",
+            KEY,
+            {**_ok("All of them, 200 at most.", as_json(ref("Approvals"))), **refused(400, 401, 403, 500, 503)},
+            description=_NO_QUERY,
         )
     },
     "/v1/models": {

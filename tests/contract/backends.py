@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent.access import Access
+from agent.approvals import Approvals
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.envelope import Envelope
@@ -44,6 +45,7 @@ from agent.testing import (
     MemoryWebhooks,
     WorkRow,
 )
+from agent.testing.approvals import MemoryApprovals
 from agent.webhooks import Outgoing, Webhooks
 
 
@@ -89,6 +91,8 @@ class Store(Protocol):
     def callers(self) -> Callers: ...
     @property
     def cancels(self) -> Cancels: ...
+    @property
+    def approvals(self) -> Approvals: ...
     @property
     def privacy(self) -> Privacy: ...
     @property
@@ -178,6 +182,7 @@ class MemoryStore:
         self.presence = MemoryPresence(self.ledger)
         self.callers = MemoryCallers(self.ledger, self.presence)
         self.cancels = MemoryCancels(self.ledger)
+        self.approvals = MemoryApprovals(self.ledger)
         self.privacy = MemoryPrivacy(self.ledger)
         self.conversations = MemoryConversations(self.ledger)
         self.webhooks = self.outgoing = MemoryWebhooks(self.ledger)

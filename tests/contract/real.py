@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.access import PostgresAccess
+from agent.adapters.ledger.approvals import PostgresApprovals
 from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
@@ -80,6 +81,7 @@ class RealStore:
         self.meter = PostgresMeter(pool)
         self.callers = PostgresCallers(pool)
         self.cancels = PostgresCancels(self.ledger)
+        self.approvals = PostgresApprovals(self.ledger)
         self.privacy = PostgresPrivacy(pool)
         self.conversations = PostgresConversations(pool)
         self.presence = PostgresPresence(pool)

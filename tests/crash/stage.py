@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from redis.asyncio import Redis
+
 from agent.adapters.retrieval.ingest import ingest
 from agent.adapters.retrieval.library import Library
 from agent.envelope import seal
@@ -160,6 +162,12 @@ class Stage:
             paid=await self.model.log(run),
             open=await self.store.work(run) is not None,
         )
+
+    async def forget(self) -> None:
+        """Have Redis lose all that this test has in it."""
+        async with Redis.from_url(self.urls[1]) as redis:
+            if keys := [key async for key in redis.scan_iter(f"{self.settings['redis_prefix']}:*")]:
+                await redis.delete(*keys)
 
     def strike(self) -> None:
         for worker in self.workers:

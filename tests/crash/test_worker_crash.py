@@ -10,7 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent.adapters.ledger.approvals import PostgresApprovals
 from agent.agents import documents
+from agent.approvals import Decided, Decision
 from agent.testing.fake_model import Line, Script
 from agent.testing.fake_model.script import ScriptedFunction, ScriptedToolCall
 from tests.crash import toys
@@ -158,6 +160,35 @@ async def test_of_two_tool_calls_the_finished_one_is_not_made_again_after_a_cras
     story = await stage.story(run)
     assert story.view.ending is not None and "Both are booked." in story.view.ending.data
     assert len(story.paid) == 2, "the model was asked once before the tools, and once after"
+
+
+async def test_an_approval_that_is_given_after_every_worker_died_and_redis_forgot_all_continues_the_run(
+    stage: Stage, tmp_path: Path
+) -> None:
+    log = str(tmp_path / "bookings")
+    stage.settings["agent"] = ("tests.crash.toys:spending",)
+    wanted = orjson.dumps({"what": "flight", "log": log}).decode()
+    call = ScriptedToolCall(function=ScriptedFunction(name="book", arguments=wanted))
+    await stage.model.play(Script((Line(attempt=1, tool_calls=(call,)), Line(answer="It is booked."))))
+    run = await stage.ask()
+    worker = stage.work()
+    approvals = PostgresApprovals(stage.store.ledger)
+
+    async def waits() -> bool:
+        return [it.run for it in await approvals.waiting(None)] == [run]
+
+    await until(waits)
+    worker.kill()
+    worker.join()
+    await stage.forget()
+    assert toys.booked(log) == []
+    assert await approvals.decide(run, None, Decision(True, "ann")) is Decided.DONE
+    stage.work()
+    await stage.end(run)
+    story = await stage.story(run)
+    assert [what for _, _, what in toys.booked(log)] == ["flight"]
+    assert story.view.ending is not None and "It is booked." in story.view.ending.data
+    assert len(story.paid) == 2
 
 
 async def test_a_worker_that_froze_in_a_call_and_wakes_up_settles_nothing_and_its_bill_is_kept(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from agent.events import AnswerAccepted, Event, RequestReceived
 from agent.request import Message
 from agent.router import Route
 from agent.run import Run
-from agent.steps import Parts
+from agent.steps import Budget, Parts
 from agent.tools import ToolContext, tool
 
 QUESTIONS = ("the first question", "the second question")
@@ -101,6 +101,7 @@ def booked(log: str) -> list[list[str]]:
 
 
 booking = Agent(name="booking", prompt="chat", tools=(book,))
+spending = Agent(name="spending", prompt="chat", tools=(replace(book, approval=True),), budget=Budget(deadline_s=7_200))
 
 deadly = Agent(name="deadly", prompt="chat", routes=deadly_routes)
 holding = Agent(name="holding", prompt="chat", routes=holding_routes)

@@ -12,14 +12,17 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent import Agent, Budget, CallModel, CallTool, Draft, ModelAnswer, Request, Transient
+from agent.approvals import Decided, Decision
 from agent.asking import gathered
 from agent.effects import AnyEffect, ToolResult
+from agent.envelope import unseal
 from agent.errors import Misconfigured, Permanent
-from agent.events import AnswerAccepted, RunFailed, ToolsAnswered
+from agent.events import AnswerAccepted, ApprovalDecided, RunFailed, ToolsAnswered
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.prompting import SHIPPED, PromptBook
 from agent.request import Message
 from agent.testing import Chain, Story
+from agent.testing.approvals import MemoryApprovals
 from agent.tools import Tool, Toolbox, ToolContext, ToolError, tool
 from workers.decide import Decider
 from workers.handle import handle
@@ -294,3 +297,89 @@ def test_an_agent_without_tools_is_the_same_one_as_before_there_were_any() -> No
     assert sorted(route.name for route in more.router.routes.values()) == [
         *("generate", "repair", "resume", "tools", "validate")
     ]
+
+
+class Payment(BaseModel):
+    usd: int
+
+
+@dataclass
+class Till:
+    paid: list[int] = field(default_factory=list)
+
+    def tool(self, **more: Any) -> Tool:
+        @tool(name="pay", **more)
+        async def pay(payment: Payment) -> str:
+            """Pay."""
+            self.paid.append(payment.usd)
+            return "paid"
+
+        return pay
+
+
+def paying(usd: int, call_id: str = "call_1") -> FunctionCall:
+    return FunctionCall(call_id=call_id, name="pay", arguments=f'{{"usd":{usd}}}')
+
+
+PATIENT = Budget(deadline_s=7_200)
+
+
+async def opened(chain: Chain) -> MemoryApprovals:
+    """A run that waits for an approval."""
+    new = chain._new(Request(messages=(Message(role="user", content="Pay, please."),)))
+    await chain.ledger.open(new)
+    await chain._deliver_all()
+    return MemoryApprovals(chain.ledger)
+
+
+async def last_of(chain: Chain) -> tuple[Any, ...]:
+    await chain._deliver_all()
+    (events,) = chain.ledger.events.values()
+    return tuple(unseal(envelope.sealed, chain.agent.catalogue) for envelope in events)
+
+
+@pytest.mark.parametrize(
+    ("approve", "paid", "said"),
+    [
+        (True, [5, 7], ["paid", "paid"]),
+        (False, [], ["not approved: too much", "not approved: too much"]),
+        (frozenset({"call_2"}), [7], ["not approved: too much", "paid"]),
+    ],
+)
+async def test_a_call_that_wants_an_approval_is_made_when_somebody_gives_it_and_not_else(
+    approve: bool | frozenset[str], paid: list[int], said: list[str]
+) -> None:
+    till, model = Till(), Model([[paying(5), paying(7, "call_2")], "Done."])
+    chain = chain_of(model, till.tool(approval=True), budget=PATIENT)
+    approvals = await opened(chain)
+    (waiting,) = await approvals.waiting("default")
+    assert till.paid == [] and waiting.calls == (paying(5), paying(7, "call_2"))
+    assert (waiting.until - waiting.since).total_seconds() == 3_600
+    assert await approvals.decide(waiting.run, "default", Decision(approve, "ann", "too much")) is Decided.DONE
+    events = await last_of(chain)
+    (answered,) = [event for event in events if isinstance(event, ToolsAnswered)]
+    assert till.paid == paid
+    assert all(told in result.text for told, result in zip(said, answered.results, strict=True))
+    assert isinstance(events[-1], AnswerAccepted)
+
+
+async def test_what_nobody_approves_in_time_is_denied_and_the_run_goes_on() -> None:
+    till, model = Till(), Model([[paying(5)], "Nobody allowed it."])
+    story = await chain_of(model, till.tool(approval=True, approval_s=60), budget=PATIENT).ask("Pay, please.")
+    assert isinstance(story.ending, AnswerAccepted) and till.paid == []
+    (decided,) = [event for event in story.events if isinstance(event, ApprovalDecided)]
+    assert (decided.by, decided.denied) == ("deadline", ("call_1",))
+
+
+async def test_only_calls_that_want_it_wait_and_the_arguments_may_tell() -> None:
+    till, model = Till(), Model([[paying(5)], "Done.", [paying(500)], "Done."])
+    pay = till.tool(approval=lambda payment: payment.usd > 100)
+    await chain_of(model, pay, budget=PATIENT).ask("Pay a little.")
+    assert till.paid == [5]
+    approvals = await opened(chain_of(model, pay, budget=PATIENT))
+    assert till.paid == [5] and len(await approvals.waiting(None)) == 1
+
+
+def test_a_tool_that_waits_longer_than_a_run_may_take_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="waits 3600 s for an approval"):
+        Agent(name="shop", prompt="chat", tools=(Till().tool(approval=True),))

@@ -57,8 +57,8 @@ class Settlement:
         key = (pointer.run, pointer.generation, pointer.seq, pointer.attempt)
         refused = refusals_of(self.begun)
         match outcome:
-            case Advance(events=events, route=route):
-                move = (pointer.seq + len(events), route, 1, 0.0)
+            case Advance(events=events, route=route, delay_s=delay_s):
+                move = (pointer.seq + len(events), route, 1, delay_s)
                 return (*key, *move, self.begun.token, "advance", None, None, self.begun.number, refused)
             case Postpone(delay_s=delay_s, kind=kind, reason=reason, counted=counted):
                 move = (pointer.seq, pointer.route, pointer.attempt + counted, delay_s)
