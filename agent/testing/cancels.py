@@ -36,8 +36,8 @@ class MemoryCancels:
         await self._ledger.ping()
         now, runs = self._ledger.clock.now(), self._ledger.runs
         late = [work.pointer for run, work in self._ledger.work.items() if runs[run].deadline < now]
-        taken = [taken(at, runs[at.run], "relay") for at in late]
-        return [begun for begun in taken if await self._end(begun, failure_of("deadline_exceeded"))]
+        overdue = [taken(at, runs[at.run], "relay") for at in late]
+        return [begun for begun in overdue if await self._end(begun, failure_of("deadline_exceeded"))]
 
     async def _end(self, begun: Begun, ending: Ending) -> bool:
         sealed = seal(ending, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
