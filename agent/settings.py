@@ -160,6 +160,8 @@ class Settings(BaseSettings):
     """Where workers keep their local search indexes; below `data_dir` when absent."""
     feed_retention_s: int = Field(7 * 86_400, gt=0)
 
+    ingest_allow_private: bool = False
+    """Pages of an own network may be fetched into the library."""
     webhooks_allow_private: bool = False
     """Endpoints may be in this machine's own network, and be reached without TLS: for receivers of one's own."""
     webhooks_timeout_s: float = Field(15.0, gt=0, le=120)

@@ -27,7 +27,7 @@ from api.network import is_exposed, lock, unlocked
 from cli import loop
 from cli.find import DataDir, given, leave_word, settings_for
 from cli.granting import access
-from cli.ingest import ingest_into, refuse_missing
+from cli.ingest import Reading, ingest_into, refuse_missing
 from cli.logs import configure
 
 console = Console(highlight=False, stderr=True)
@@ -58,7 +58,7 @@ def up(
         loop.run(_prepare(settings, engines.urls))
         with _children(settings, engines.urls) as children:
             if documents:
-                ingest_into(settings, engines.urls, documents)
+                ingest_into(settings, engines.urls, Reading(documents))
             _banner(settings, company.offline, sorted(company.agents))
             if url := children.wait(stop, engines):
                 print(f"ready: {url}", flush=True)  # noqa: T201  # scripts wait for this line

@@ -78,6 +78,23 @@ def test_search_shows_what_a_question_finds_and_asks_no_model(service: Path, tmp
     assert {words: run("search", "parcels", *words, *at).returncode for words in ends} == ends
 
 
+def test_addresses_of_a_list_are_told_one_by_one_and_private_ones_are_not_fetched(
+    service: Path, tmp_path: Path
+) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text("http://127.0.0.1:9/\nhttp://169.254.169.254/latest/meta-data/\n\x1b[2J\nftp://host/\n")
+    told = run("ingest", "--urls", str(listed), "--data-dir", str(service))
+    assert told.returncode == 1
+    assert "0 added" in told.stderr and "\x1b[2J" not in told.stderr
+    assert len(re.findall(r"^http://\S+ +an address of a private network", told.stderr, re.MULTILINE)) == 2
+    assert len(re.findall(r"^(?:ftp|\\x1b)\S+ +not an address of the web", told.stderr, re.MULTILINE)) == 2
+    at = ("--data-dir", str(service))
+    assert [run("ingest", *words, *at).returncode for words in ((), ("--urls", "/no/where"))] == [2, 4]
+    assert (
+        run("ingest", "--urls", str(listed), *at, CUELIGHT_INGEST_ALLOW_PRIVATE="true").stderr.count("cannot be") == 1
+    )
+
+
 def run_of(asked: subprocess.CompletedProcess[str]) -> str:
     found = re.search(r"resp_[0-9a-f]{32}\b", asked.stderr)
     assert found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.adapters.retrieval.library import Library
-from agent.adapters.retrieval.reading import NONE, Empty, Skipped, content_hash
+from agent.adapters.retrieval.reading import Empty, Skipped, content_hash
 from agent.adapters.retrieval.records import Document, Known, clean
 from agent.filters import Attributes
 
@@ -22,7 +22,7 @@ class Shelf:
     library: Library
     project: str = "default"
     collection: str = "default"
-    attributes: Attributes = field(default_factory=lambda: NONE)
+    attributes: Attributes = field(default_factory=dict)
 
     async def known(self) -> Mapping[str, Known]:
         """What stands there, by source. Raises `Transient`."""
