@@ -7,13 +7,15 @@ from pathlib import Path
 
 import orjson
 import pytest
+from jinja2 import UndefinedError
 
 from agent import Agent, CallModel, ModelAnswer
 from agent.checks import answers_something
 from agent.definition import BoundAgent
 from agent.errors import Misconfigured, Undecodable, Unfamiliar
-from agent.events import AnswerAccepted, Ending
-from agent.prompting import SHIPPED, Prompt, PromptBook, check_supplied
+from agent.events import AnswerAccepted, Ending, Passage, Problem
+from agent.prompting import SHIPPED, Fence, Prompt, PromptBook, check_supplied, opening, repairing
+from agent.request import Message, Request
 from agent.testing import Chain, Script
 from agent.testing.rehearsal import MODELS, Shelved, Work, scripted
 from workers.decide import archived
@@ -144,3 +146,16 @@ def test_a_prompt_that_would_fail_in_a_run_or_take_a_fence_off_fails_when_it_is_
     sources["prompt.yaml"] += "    tools: {}\n    form: {}\n"
     with pytest.raises(Misconfigured, match=rf"answer@1\.0\.0\+\w+: {role}\.j2 cannot be rendered: .*{complaint}"):
         check_supplied(Prompt.from_sources(sources))
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [("user", "{{ passages[0].text }}"), ("system", "{{ instructions.text }}"), ("repair", "{{ problems.text }}")],
+)
+def test_no_step_gives_a_template_more_than_was_tried(role: str, text: str) -> None:
+    sources = dict(PromptBook.load(SHIPPED).current("answer").sources) | {f"{role}.j2": text}
+    prompt, fence = Prompt.from_sources(sources), Fence.of("x")
+    found = Passage(id="i", label="p1", document_id="d", title="t", source="s", text="words")
+    request = Request(messages=(Message(role="user", content="?"),), instructions="Be kind.")
+    with pytest.raises(UndefinedError, match="no attribute 'text'"):
+        repairing(opening(prompt, request, [found], fence), prompt, "draft", [Problem(check="c", message="m")], fence)

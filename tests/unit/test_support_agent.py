@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import AnswerAccepted, CallModel, CallTool, ModelAnswer
+from agent import AnswerAccepted, CallModel, CallTool, ModelAnswer, ToolResult
 from agent.flow import examine
 from agent.prompting import PromptBook
 from agent.testing import Script, Story, both, calls, says
@@ -104,3 +104,11 @@ async def test_a_note_that_gives_orders_stays_data() -> None:
     assert [message.role for message in asked.messages] == ["system", "user", "assistant", "tool"]
     opened, _, closed = asked.messages[-1].content.partition("\n")
     assert closed.endswith(f"\n{opened.split()[1]}>>>")
+
+
+async def test_a_line_for_tools_takes_their_place() -> None:
+    brought = ToolResult(text="order A-1002 is lost", failed=False)
+    script = Script({CallModel: [calls("find_order", order_id="A-1002"), says("A-1002 is lost.")], CallTool: [brought]})
+    story = await rehearse(support, script, prompts=PROMPTS).ask("A-1002?")
+    assert answer(story).text == "A-1002 is lost."
+    assert "order A-1002 is lost" in results(script)[0]
