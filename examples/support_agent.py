@@ -3,6 +3,7 @@
     CUELIGHT_AGENT=examples.support_agent:support CUELIGHT_PROMPTS_DIR=examples/prompts \
         CUELIGHT_MODEL_BASE_URL=… CUELIGHT_MODELS=… cuelight up
     cuelight ask "Where is my order A-1001?"
+    cuelight approvals list        # refunds above 50 EUR wait for somebody: `approvals approve RUN`, or `deny`
 
 The checks hold what a model may get wrong here: orders that nobody looked up, and refunds that nobody made. The offline
 model that is built in calls no tools: configure an endpoint. The tests in `tests/unit/test_support_agent.py` need none.
@@ -42,6 +43,7 @@ class Shop:
 
 
 SHOP = Shop({it.id: it for it in (Order(id="A-1001", state="shipped", total_cents=4590),)})
+SHOP.orders["A-1003"] = Order(id="A-1003", state="delivered", total_cents=18900)
 SHOP.orders["A-1002"] = Order(id="A-1002", state="delivered", total_cents=1990, note="left with a neighbour")
 
 
@@ -62,7 +64,12 @@ async def find_order(which: Which) -> Order:
     return _order(which.order_id)
 
 
-@tool(timeout_s=10, retries=1)
+def is_large(refund: Refund) -> bool:
+    order = SHOP.orders.get(refund.order_id)
+    return order is not None and order.total_cents > 5_000
+
+
+@tool(timeout_s=10, retries=1, approval=is_large, approval_s=3_600)
 async def give_money_back(refund: Refund, context: ToolContext) -> str:
     """Give the price of a delivered order back to the customer."""
     order = _order(refund.order_id)
@@ -98,5 +105,5 @@ support = Agent(
     prompt="support",
     tools=(find_order, give_money_back),
     checks=(answers_something, orders_were_looked_up, refunds_were_made),
-    budget=Budget(repairs=2, tool_rounds=4, deadline_s=60),
+    budget=Budget(repairs=2, tool_rounds=4, deadline_s=7_200),
 )

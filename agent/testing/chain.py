@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol, cast
 
+from agent.approvals import Decided, Decision
 from agent.definition import BoundAgent
 from agent.envelope import seal, unseal
 from agent.events import Ending, Event, RequestReceived
 from agent.ports import DEFAULT_PROJECT, Delivery, Ledger, NewRun, RunView, Streams, Unreadable
 from agent.request import Message, Request
+from agent.testing.approvals import MemoryApprovals
 from agent.testing.memory import MemoryLedger
 from agent.testing.streams import MemoryStreams
 
@@ -37,11 +39,13 @@ class Chain:
     """Takes an agent's runs through `handle` to their endings.
 
     Due times are reached by turning the held clock, never by waiting. The ledger and the streams are in memory and
-    open to tests, like the clock (`ledger.clock`).
+    open to tests, like the clock (`ledger.clock`). `decision` is made wherever calls of tools wait for an approval;
+    where there is none, nobody approves anything in time.
     """
 
-    def __init__(self, agent: BoundAgent, handle: Handle) -> None:
+    def __init__(self, agent: BoundAgent, handle: Handle, decision: Decision | None = None) -> None:
         self.agent = agent
+        self._decision = decision
         self.ledger = MemoryLedger()
         self.streams = MemoryStreams()
         self._handle = handle
@@ -62,7 +66,8 @@ class Chain:
         await self.ledger.open(new)
         while new.id in self.ledger.work:
             await self._deliver_all()
-            self._turn_clock(new.id)
+            if not await self._decided(new.id):
+                self._turn_clock(new.id)
         view = cast(RunView, await self.ledger.view(new.id, new.project))
         events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in self.ledger.events[new.id])
         return Story(cast(Ending, events[-1]), events, view)
@@ -97,6 +102,12 @@ class Chain:
             await self.streams.ack(delivery)
         else:
             await self._handle(delivery, ledger=self.ledger, streams=self.streams)
+
+    async def _decided(self, run: str) -> bool:
+        """Whether the run goes on because somebody has decided what it waited for."""
+        if self._decision is None:
+            return False
+        return await MemoryApprovals(self.ledger).decide(run, None, self._decision) is Decided.DONE
 
     def _turn_clock(self, run: str) -> None:
         work = self.ledger.work.get(run)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import orjson
 from pydantic import BaseModel
 
+from agent.approvals import Decision
 from agent.definition import Agent, BoundAgent
 from agent.effects import AnyEffect, Ask, CallTool, Effect
 from agent.ports import Archive, Begun, Delivery, Ledger, Streams
@@ -25,17 +26,19 @@ MODELS = ("scripted",)
 T = TypeVar("T", bound=BaseModel)
 
 
-def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None) -> Chain:
+def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None, approve: bool | None = None) -> Chain:
     """The chain of an agent whose questions to the world a script answers.
 
-    Its tools are called for real, unless the script has a line for `CallTool`.
+    Its tools are called for real, unless the script has a line for `CallTool`. Calls that wait for an approval are all
+    approved (True), all denied (False), or wait until their time is over (None).
     The prompts are those that the service would use here: the shipped ones, `./prompts`, `CUELIGHT_PROMPTS_DIR`.
     Raises `Misconfigured` for an agent that the service would not start with.
     """
     book = prompts or PromptBook.here(load().prompts_dir)
     bound = agent.bind(book, MODELS)
     agents = {bound.name: bound}
-    return Chain(bound, Work(agents, scripted(script, agents), book))
+    decision = None if approve is None else Decision(approve, by="rehearsal")
+    return Chain(bound, Work(agents, scripted(script, agents), book), decision)
 
 
 def scripted(script: Script, agents: Mapping[str, BoundAgent]) -> Perform:

@@ -112,3 +112,26 @@ async def test_a_line_for_tools_takes_their_place() -> None:
     story = await rehearse(support, script, prompts=PROMPTS).ask("A-1002?")
     assert answer(story).text == "A-1002 is lost."
     assert "order A-1002 is lost" in results(script)[0]
+
+
+LARGE = calls("give_money_back", order_id="A-1003", reason="broken")
+
+
+@pytest.mark.parametrize(
+    ("approve", "made", "told"),
+    [
+        (True, 1, "refund R-0001 of 189.00 EUR"),
+        (False, 0, "it was not approved"),
+        (None, 0, "nobody approved it in time"),
+    ],
+    ids=["approved", "denied", "forgotten"],
+)
+async def test_a_large_refund_waits_for_somebody(approve: bool | None, made: int, told: str) -> None:
+    script = Script({CallModel: [LARGE, says("I have seen to it.")]})
+    chain = rehearse(support, script, prompts=PROMPTS, approve=approve)
+    story = await chain.ask("A-1003 is broken.")
+    assert answer(story).text == "I have seen to it."
+    assert len(support_agent.SHOP.refunds) == made
+    assert told in results(script)[0]
+    waited = [it.type for it in story.events if it.type.startswith(("approval.", "tools.a"))]
+    assert waited == ["approval.requested", "approval.decided", "tools.answered"]
