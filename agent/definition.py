@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -20,6 +20,7 @@ from agent.checks.output import Output, check_output
 from agent.envelope import index
 from agent.errors import Misconfigured
 from agent.events import CATALOGUE, Event, RequestReceived
+from agent.failures import OF_ANSWERS
 from agent.prompting import PromptBook, check_supplied
 from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
@@ -44,6 +45,8 @@ class Agent:
     description: str = ""
     models: tuple[str, ...] = ()
     """The chain of models, first choice first; empty for the one in the settings."""
+    fallback: tuple[Literal["refused", "truncated"], ...] = ()
+    """Answers that are passed on: the next model of the chain is asked as after a failure, if there is one."""
     retrieval: Retrieval | None = None
     checks: tuple[Check, ...] = ()
     tools: tuple[Tool, ...] = ()
@@ -66,6 +69,8 @@ class Agent:
             raise Misconfigured(f"an agent cannot be called {self.name!r}: use 1 to 64 letters, digits, `_`, `.`, `-`")
         if not re.fullmatch(SEMVER, self.version):
             raise Misconfigured(f"agent {self.name!r} has version {self.version!r}: use three numbers, such as 1.0.0")
+        if unknown := set(self.fallback) - set(OF_ANSWERS.values()):
+            raise Misconfigured(f"agent {self.name!r}: an answer that is {min(unknown)!r} cannot be passed on")
         _check_budget(self.name, self.budget)
         for each in self.tools:
             if each.approval and each.approval_s >= self.budget.deadline_s:
@@ -115,6 +120,7 @@ class Agent:
             retrieval=self.retrieval or Retrieval(),
             no_answer_text=self.no_answer_text,
             tools=Toolbox.of(self.tools, self.budget.tool_rounds),
+            fallback=self.fallback,
         )
 
     def _routes(self, parts: Parts) -> list[Route[Any]]:
@@ -231,6 +237,8 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
     }
     if parts.tools.tools:
         told["tools"] = [[each.function.model_dump(), bool(each.approval)] for each in parts.tools.tools.values()]
+    if parts.fallback:
+        told["fallback"] = sorted(parts.fallback)
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:8]
 
 

@@ -71,6 +71,9 @@ CLASSES: Mapping[str, Follows] = {
 UNBILLED = frozenset({"rate_limited", "quota", "unauthorized", "rejected", "context_length_exceeded", "unmade"})
 """Calls that came to nothing before the model began: no vendor bills them."""
 
+OF_ANSWERS: Mapping[str, str] = {"refusal": "refused", "content_filter": "refused", "length": "truncated"}
+"""The classes of answers, by their finish reason; other answers are of none."""
+
 FINAL = frozenset({"quota", "usd_per_day"})
 """Reasons of a hold that waiting does not cure: a run that meets one and has no other model fails with `quota`."""
 

@@ -114,7 +114,8 @@ class Pacer(Protocol):
     async def reserve(self, wanted: Wanted, /) -> Turn | Hold:
         """A turn, if there is no hold and room within the allowance: all of it is taken, or nothing.
 
-        A hold of a limit says when this very caller should ask again; those that ask meanwhile get later times.
+        A hold of a limit says when this very caller should ask again; those that ask meanwhile get later times. What
+        a model has cost today comes from the ledger where the store does not know it.
         """
 
     async def settle(self, turn: Turn, came: Came, /) -> None:

@@ -239,7 +239,7 @@ async def connected(
         keys, name = Keys(settings.redis_prefix), instance()
         streams = RedisStreams(client, keys, name, settings.lease_s)
         shelf = LedgerShelf(ledger, library)
-        presence = PostgresPresence(pool)
+        presence, meter = PostgresPresence(pool), PostgresMeter(pool)
         async with present(presence, name, kind, metadata.version("cuelight")) if kind else nullcontext():
             yield Connected(
                 ledger,
@@ -261,11 +261,11 @@ async def connected(
                 PostgresJobs(pool),
                 PostgresRetention(pool),
                 PostgresAccess(pool),
-                PostgresMeter(pool),
+                meter,
                 RedisCounters(client, keys),
                 PostgresOutgoing(pool),
                 PostgresApprovals(ledger),
-                RedisPacer(client, keys),
+                RedisPacer(client, keys, meter.spent_today),
             )
             await ledger.drain()
     finally:

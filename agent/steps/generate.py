@@ -9,7 +9,7 @@ from functools import partial
 from agent.effects import Ask, CallModel, ModelAnswer
 from agent.errors import Held, Overloaded, Permanent, Transient, Unfamiliar
 from agent.events import AnswerDrafted, Event, Passage, PassagesFound, RequestReceived, RunFailed, ToolsAnswered
-from agent.failures import follows
+from agent.failures import OF_ANSWERS, follows
 from agent.outcome import RATE_LIMITED, TOO_LONG, failure_of
 from agent.prompting import Fence, Prompt, PromptBook, opening
 from agent.request import Message, question_of
@@ -38,11 +38,13 @@ class Drafting:
     max_output_tokens: int
     output_schema: str | None = None
     tools: Toolbox = field(default_factory=Toolbox)
+    fallback: frozenset[str] = frozenset()
+    """Classes of answers that the next model is to better, if there is one."""
 
     @classmethod
     def of(cls, parts: Parts) -> Drafting:
-        limit = parts.budget.max_output_tokens
-        return cls(parts.prompt, parts.book, parts.models, limit, parts.output_schema, parts.tools)
+        limit, fallback = parts.budget.max_output_tokens, frozenset(parts.fallback)
+        return cls(parts.prompt, parts.book, parts.models, limit, parts.output_schema, parts.tools, fallback)
 
     def prompt_of(self, run: Run) -> Prompt:
         """The version this run keeps. Raises `Unfamiliar` if it is not here."""
@@ -95,16 +97,24 @@ class Drafting:
     ) -> ModelAnswer:
         """The answer of the first model that gives one; a failure that is no model's fault ends the search.
 
-        Raises what `gravest` says of all that failed.
+        One of a class that the agent passes on is taken if no later model does better. Raises what `gravest` says of
+        all that failed.
         """
         failed: list[Transient | Permanent] = []
+        passed_on: ModelAnswer | None = None
         for model in models:
             try:
-                return await ask(self._call(model, prompt, run, told(model)))
+                answer = await ask(self._call(model, prompt, run, told(model)))
             except (Transient, Permanent) as error:
                 if not follows(error.kind).next_model:
                     raise
                 failed.append(error)
+                continue
+            if OF_ANSWERS.get(answer.finish_reason) not in self.fallback:
+                return answer
+            passed_on = passed_on or answer
+        if passed_on is not None:
+            return passed_on
         raise gravest(failed)
 
     def _call(self, model: str, prompt: Prompt, run: Run, messages: tuple[Message, ...]) -> CallModel:

@@ -95,6 +95,7 @@ class Parts:
     retrieval: Retrieval
     no_answer_text: str
     tools: Toolbox = field(default_factory=Toolbox)
+    fallback: tuple[str, ...] = ()
 
     @property
     def output_schema(self) -> str | None:

@@ -66,6 +66,8 @@ class MemoryPacer:
 
     def __init__(self, clock: HeldClock | None = None) -> None:
         self.reachable = True
+        self.spent: dict[Target, Decimal] = {}
+        """What the ledger says that models have cost today."""
         self._clock = clock or HeldClock()
         self._states: defaultdict[tuple[Target, str], _State] = defaultdict(_State)
         self._used: defaultdict[Target, _Used] = defaultdict(_Used)
@@ -177,6 +179,8 @@ class MemoryPacer:
                     used.tails[kind] = tail + 60 * amount / most
                 return Hold(wanted.target, kind, first_s, wait_s=tail - now)
         day = int(now) // DAY_S
+        if allowance.usd_per_day is not None and used.day < 0:
+            used.day, used.usd = day, self.spent.get(wanted.target, Decimal(0))
         spent = used.usd if used.day == day else Decimal(0)
         if allowance.usd_per_day is not None and spent + (wanted.usd or 0) > allowance.usd_per_day:
             left_s = min((day + 1) * DAY_S - now, 60.0)

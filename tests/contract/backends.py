@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from agent.access import Access
@@ -16,7 +17,7 @@ from agent.envelope import Envelope
 from agent.jobs import Jobs
 from agent.letters import Letters
 from agent.metering import Counters, Meter
-from agent.pacing import Pacer
+from agent.pacing import Pacer, Target
 from agent.pauses import Pauses
 from agent.ports import Delivery, Doorbell, Ledger, Place, Pointer, RunView, Streams, Unreadable
 from agent.presence import Presence
@@ -141,6 +142,10 @@ class PacingUnderTest(Protocol):
 
     @property
     def pacer(self) -> Pacer: ...
+    @property
+    def spent(self) -> dict[Target, Decimal]:
+        """What the ledger says that models have cost today."""
+
     async def advance(self, seconds: int) -> None:
         """Let so much time pass for all that stands there."""
 
@@ -247,6 +252,7 @@ class MemoryPacing:
     def __init__(self) -> None:
         self._clock = HeldClock()
         self.pacer = MemoryPacer(self._clock)
+        self.spent = self.pacer.spent
 
     async def advance(self, seconds: int) -> None:
         self._clock.advance(seconds)

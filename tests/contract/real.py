@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,6 +36,7 @@ from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
 from agent.failures import FAILING, INVALID
+from agent.pacing import Target
 from agent.ports import Delivery, FeedRow, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
 from tests.engines import administer
@@ -208,7 +210,11 @@ class RealPacing:
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client = client
         self._prefix = prefix
-        self.pacer = RedisPacer(client, Keys(prefix))
+        self.spent: dict[Target, Decimal] = {}
+        self.pacer = RedisPacer(client, Keys(prefix), self._spent)
+
+    async def _spent(self, target: Target) -> Decimal:
+        return self.spent.get(target, Decimal(0))
 
     @classmethod
     @asynccontextmanager

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from agent.access import Limits, Project
+from agent.adapters.ledger.metering import PostgresMeter
 from agent.metering import OPENING_S, STALE_S, WINDOW_S, Scope, Used, Verdict
+from agent.pacing import Target
 from agent.ports import Pointer
 from tests.contract.backends import Counting, Store
 from tests.contract.toys import delivered, finish, model_call, new_run
@@ -34,6 +36,20 @@ async def paid(store: Store, pointer: Pointer, *calls: Any, ends: bool = True) -
 
 
 # ------------------------------------------------------------------------------------------------ the ledger
+
+
+async def test_what_a_model_has_cost_today_is_counted_for_all_projects_with_calls_under_way(real_store: Store) -> None:
+    meter = real_store.meter
+    assert isinstance(meter, PostgresMeter)
+    calls = [model_call("a"), model_call("b", "asked"), model_call("c", "failed", cost_usd=None), model_call("d")]
+    for call in calls:
+        call.model, call.endpoint = "m", "near"
+    calls[3].model = "other"
+    await paid(real_store, await opened(real_store, "resp_1"), *calls, ends=False)
+    assert await meter.spent_today(Target("near", "m")) == Decimal("2.75")
+    assert await meter.spent_today(Target("far", "m")) == 0
+    await real_store.advance(2 * 86_400)
+    assert await meter.spent_today(Target("near", "m")) == 0
 
 
 async def test_a_project_that_asked_nothing_has_used_nothing(store: Store) -> None:

@@ -347,6 +347,17 @@ async def test_money_is_reserved_at_its_most_until_midnight_and_what_was_not_spe
     await turn(pacing.pacer, wanted(**dear))
 
 
+async def test_what_was_spent_today_comes_from_the_ledger_where_the_store_has_forgotten_it(
+    pacing: PacingUnderTest,
+) -> None:
+    dear: dict[str, Any] = {"usd": "0.3", "usd_per_day": Decimal(1)}
+    await turn(pacing.pacer, wanted(**dear))
+    await pacing.wipe()
+    pacing.spent[MODEL] = Decimal("0.6")
+    await turn(pacing.pacer, wanted(**dear))
+    assert (await hold(pacing.pacer, wanted(**dear))).kind == "usd_per_day"
+
+
 async def test_of_many_that_want_the_last_place_in_the_same_moment_one_gets_it(pacing: PacingUnderTest) -> None:
     asked = (pacing.pacer.reserve(wanted(concurrency=1)) for _ in range(20))
     given = await asyncio.gather(*asked)

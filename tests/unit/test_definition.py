@@ -118,6 +118,7 @@ def test_the_catalogue_holds_the_events_of_the_routes_and_the_agents_own_facts()
         lambda: replace(documents, output=None),
         lambda: replace(documents, output={"type": "object"}),
         lambda: replace(documents, no_answer_text="No."),
+        lambda: replace(documents, fallback=("refused",)),
         lambda: replace(documents, routes=lambda parts: grounded_routes(parts)[:-1]),
     ],
 )
@@ -175,6 +176,7 @@ def test_the_version_changes_with_the_prompt(tmp_path: Path) -> None:
             "'chat': its output is no JSON Schema that can be used: /type",
         ),
         (lambda: replace(chat, output={"enum": {1, 2}}), "its output is no JSON: "),
+        (lambda: replace(chat, fallback=("slow",)), "'slow' cannot be passed on"),  # type: ignore[arg-type]
     ],
 )
 def test_an_agent_that_cannot_be_is_refused_when_it_is_made(agent: Callable[[], Agent], complaint: str) -> None:

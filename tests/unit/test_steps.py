@@ -500,6 +500,32 @@ async def test_when_the_repairs_of_a_model_are_used_up_the_next_one_begins_anew(
     assert asked.messages == await first_messages(), "no bad draft anchors it"
 
 
+REFUSED = {"finish_reason": "refusal", "text": ""}
+CUT = {"finish_reason": "length"}
+
+
+@pytest.mark.parametrize(
+    ("fallback", "first", "second", "asked", "drafted_is"),
+    [
+        ((), says(**REFUSED), says("two"), 1, ("", "refusal")),
+        (("truncated",), says(**REFUSED), says("two"), 1, ("", "refusal")),
+        (("refused",), says(**REFUSED), says("two"), 2, ("two", "stop")),
+        (("refused",), says(text="", finish_reason="content_filter"), says("two"), 2, ("two", "stop")),
+        (("truncated",), says("one", **CUT), says("two"), 2, ("two", "stop")),
+        (("truncated",), says("one", **CUT), says("two", **CUT), 2, ("one", "length")),
+        (("truncated",), says("one", **CUT), Transient("down"), 2, ("one", "length")),
+    ],
+)
+async def test_an_answer_that_is_passed_on_is_taken_if_no_other_model_does_better(
+    fallback: tuple[str, ...], first: ModelAnswer, second: Any, asked: int, drafted_is: tuple[str, str]
+) -> None:
+    ask = Script({CallModel: [first, second]})
+    step = Generate(replace(DRAFTING, fallback=frozenset(fallback)))
+    (drafted,) = await step(FOUND, run_of(RECEIVED, FOUND), ask)
+    assert isinstance(drafted, AnswerDrafted)
+    assert ((drafted.draft, drafted.finish_reason), len(ask.asked)) == (drafted_is, asked)
+
+
 async def test_when_the_same_problems_come_back_the_next_model_is_asked_at_once() -> None:
     before, event = rejected("A.", "B."), rejected("B.", "A.", repairs=1)
     run = run_of(RECEIVED, FOUND, draft_of("one"), before, draft_of("two", repairs=1), event)

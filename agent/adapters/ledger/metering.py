@@ -11,6 +11,7 @@ from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
 from agent.metering import WINDOW_S, Used
+from agent.pacing import Target
 
 FINAL_AFTER_MIN = 5
 """A call that was asked longer ago has its last cost: such minutes are counted once and remembered."""
@@ -34,6 +35,11 @@ class PostgresMeter:
         usd = await self._usd(project)
         keys = {None, *usd, *(row["key"] for row in runs), *(row["key"] for row in tokens)}
         return {key: _used(key, runs, tokens, usd) for key in keys}
+
+    async def spent_today(self, target: Target) -> Decimal:
+        """What the calls of a model have cost since midnight, UTC. Raises `Transient`."""
+        with reached():
+            return Decimal(await self._pool.fetchval(sql("spent_today"), target.endpoint, target.model))
 
     async def _usd(self, project: str) -> Keyed:
         """Since midnight."""

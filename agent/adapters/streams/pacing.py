@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from decimal import ROUND_CEILING, Decimal
 from itertools import product
 from typing import Any
@@ -22,10 +22,21 @@ LEAST_PAUSE_S = 0.1
 """An endpoint that names no time worth the name is left alone for a moment all the same."""
 
 
+Spent = Callable[[Target], Awaitable[Decimal]]
+
+
+async def nothing_spent(target: Target) -> Decimal:
+    """Where no ledger is at hand."""
+    return Decimal(0)
+
+
 class RedisPacer:
     """See `agent.pacing.Pacer`."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Redis, keys: Keys, spent: Spent = nothing_spent) -> None:
+        """`spent` is asked what a model has cost today where the server does not know."""
+        self._spent = spent
+        self._looks: dict[Target, asyncio.Future[Decimal]] = {}
         self._client = client
         self._keys = keys
         self._pipeline = SharedPipeline(client)
@@ -33,7 +44,10 @@ class RedisPacer:
     async def reserve(self, wanted: Wanted, /) -> Turn | Hold:
         times = [_ms(it) for it in (LEASE_S, PATIENCE_S, PROBE_S, SHORT_S)]
         asked = (wanted.call, wanted.tokens, _micros(wanted.usd) or 0, *_limits(wanted.allowance), *times)
-        said = await self._do(scripts.RESERVE, wanted.target, wanted.agent, *asked)
+        said = await self._do(scripts.RESERVE, wanted.target, wanted.agent, *asked, "")
+        if said[0] == "unknown":
+            known = _micros(await self._spent_today(wanted.target))
+            said = await self._do(scripts.RESERVE, wanted.target, wanted.agent, *asked, known)
         if said[0] == "turn":
             return Turn(wanted, int(said[1]), int(said[2]))
         kind, held_ms, wait_ms, of_agent, probing = str(said[1]), *map(int, said[2:])
@@ -84,6 +98,17 @@ class RedisPacer:
             raise away(error) from error
         finally:
             await listening.aclose()  # type: ignore[no-untyped-call]  # redis has no type for it
+
+    async def _spent_today(self, target: Target) -> Decimal:
+        """One look for all who want to know; it goes on when they have lost their patience."""
+        if target not in self._looks:
+            self._looks[target] = asyncio.ensure_future(self._spent(target))
+        look = self._looks[target]
+        try:
+            return await asyncio.shield(look)
+        finally:
+            if look.done():
+                self._looks.pop(target, None)
 
     async def _renew(self, wanted: Wanted) -> None:
         await self._pipeline.do(

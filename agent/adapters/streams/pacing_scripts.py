@@ -94,6 +94,7 @@ local call, tokens, micros = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local most_requests, most_tokens = tonumber(ARGV[8]), tonumber(ARGV[9])
 local most_calls, most_micros = tonumber(ARGV[10]), tonumber(ARGV[11])
 local lease, patience, probe, short = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local spent_before = tonumber(ARGV[16])
 
 local function gate(key)
   local ends, kind, half = state(key)
@@ -164,6 +165,12 @@ end
 local day = math.floor(second / 86400)
 if most_micros then
   local found = redis.call('HMGET', KEYS[1], 'day', 'usd')
+  if not found[1] then
+    if not spent_before then return {'unknown'} end
+    redis.call('HSET', KEYS[1], 'day', day, 'usd', spent_before)
+    redis.call('EXPIRE', KEYS[1], KEPT_S)
+    found = {day, spent_before}
+  end
   local spent = tonumber(found[1] or -1) == day and tonumber(found[2] or 0) or 0
   if spent + micros > most_micros then
     local wait = math.min((day + 1) * 86400000 - now, 60000)
@@ -199,7 +206,8 @@ return {'turn', second, probes}
 """Look at everything first, and take only if all of it has room. Amounts of money are in millionths of a dollar.
 
 ARGV[5] is the call; its tokens and money; four limits, empty where there is none; and the lease, the patience with a
-probe after a pause, the time of a breaker's probe, and a short wait. A hold's answer: its kind, for how long the model
+probe after a pause, the time of a breaker's probe, and a short wait; what was spent today, for a server that does not
+know: it answers `unknown` without. A hold's answer: its kind, for how long the model
 is held, for how long this caller should wait, whether it is the agent's only, whether it depends on a call under way.
 """
 
