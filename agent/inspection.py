@@ -129,3 +129,23 @@ class RunLine:
     """Of the ending, else of the newest attempt that met an error."""
     calls: int
     cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """What the model calls under one name cost. `calls` are all of them, failed and unknown ones too."""
+
+    name: str
+    calls: int
+    failed: int
+    unknown: int
+    """Under way, or nobody knows what became of them."""
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+    """As far as it is known."""
+    at_most_usd: Decimal
+    """What failed and unknown calls, whose cost nobody told, may have cost beside that."""
+    unpriced: int
+    """Calls of which neither the cost nor a bound is known."""

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("ask", "ask"),
     "show": ("show", "show"),
     "cancel": ("cancel", "cancel"),
+    "cost": ("cost", "cost"),
     "approvals": ("approvals", "app"),
     "doctor": ("doctor", "doctor"),
     "runs": ("runs", "runs"),

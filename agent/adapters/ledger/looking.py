@@ -8,7 +8,7 @@ from dataclasses import fields
 from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
-from agent.inspection import Backlog, RunFilter, RunLine, Stall
+from agent.inspection import Backlog, CostLine, RunFilter, RunLine, Stall
 
 EXAMPLES = 5
 GONE_S = 10.0
@@ -52,6 +52,14 @@ class LedgerLook:
         with reached():
             rows = await self._pool.fetch(sql("stalled"), EXAMPLES, after_s, GONE_S)
         return [Stall(row["route"], row["count"], row["oldest_s"], tuple(row["examples"])) for row in rows]
+
+    async def costs(
+        self, by: str, since_s: float | None, project: str | None, run: str | None, most: int
+    ) -> Sequence[CostLine]:
+        """What model calls cost, by `run`, `key`, `project`, `agent`, `model` or `day`: the dearest, or the first, first."""
+        with reached():
+            rows = await self._pool.fetch(sql("costs"), by, since_s, project, run, most)
+        return [CostLine(**row) for row in rows]
 
     async def runs(self, chosen: RunFilter, most: int, before: str | None = None) -> Sequence[RunLine]:
         """At most `most` runs, the newest first, that were opened before the run with the id `before`."""
