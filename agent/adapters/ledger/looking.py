@@ -56,7 +56,7 @@ class LedgerLook:
     async def costs(
         self, by: str, since_s: float | None, project: str | None, run: str | None, most: int
     ) -> Sequence[CostLine]:
-        """What model calls cost, by `run`, `key`, `project`, `agent`, `model` or `day`: the dearest, or the first, first."""
+        """What model calls cost, by `run`, `key`, `project`, `agent`, `model` or `day`: the dearest first."""
         with reached():
             rows = await self._pool.fetch(sql("costs"), by, since_s, project, run, most)
         return [CostLine(**row) for row in rows]
