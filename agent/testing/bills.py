@@ -8,7 +8,7 @@ from decimal import Decimal
 import orjson
 
 from agent.effects import CallModel
-from agent.envelope import Key
+from agent.envelope import Key, scrub
 from agent.events import Usage
 from agent.ports import Begun, Call
 from agent.testing.rows import AttemptRow, CallRow
@@ -32,6 +32,10 @@ def row_of(call: Call, begun: Begun, order: int) -> CallRow:
         worst_case_usd=call.worst_case_usd,
         order=order,
         fault=call.fault,
+        effect=scrub(call.effect.canonical().decode()),
+        model=call.model,
+        endpoint=call.endpoint,
+        duration_ms=call.duration_ms,
     )
 
 

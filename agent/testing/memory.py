@@ -289,9 +289,10 @@ class MemoryLedger:
             # what came of a call is never forgotten again; a late answer replaces `unknown`
             if known is None or (known.status in ("asked", "unknown") and call.status != "asked"):
                 self.calls[call.id] = row = bills.row_of(call, begun, next(self._numbers))
-                self.heard[call.id] = self.clock.now()
+                row.asked_at, self.heard[call.id] = known.asked_at if known else self.clock.now(), self.clock.now()
+                row.ended_at = None if call.status == "asked" else self.clock.now()
                 if self._is_purged(row.key.run):
-                    row.effect_hash, row.answer, row.error = "", None, None
+                    row.effect, row.effect_hash, row.answer, row.error = "{}", "", None, None
 
     def _close(self, begun: Begun, outcome: Outcome | None, *, won: bool | None = None) -> None:
         """Without an outcome it was handed back."""

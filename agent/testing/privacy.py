@@ -53,7 +53,7 @@ class MemoryPrivacy:
             if attempt.key.run == run:
                 attempt.error = attempt.refusals = None
         for call in (it for it in ledger.calls.values() if it.key.run == run):
-            call.effect_hash, call.answer, call.error = "", None, None
+            call.effect, call.effect_hash, call.answer, call.error = "{}", "", None, None
         for id, letter in ledger.dead_letters.items():
             if letter.pointer is not None and letter.pointer.run == run:
                 ledger.dead_letters[id] = replace(letter, reason="", body="{}", history="{}", raw=None)

@@ -126,6 +126,12 @@ class CallRow:
     order: int
     """Grows with the moment at which its answer was put on record."""
     fault: str | None = None
+    effect: str = ""
+    model: str = ""
+    endpoint: str = ""
+    duration_ms: float | None = None
+    asked_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,21 +314,11 @@ def _sealed(row: Any) -> Sealed:
 
 
 def _call(row: Any, order: int) -> CallRow:
-    names = (
-        "id",
-        "token",
-        "effect_type",
-        "effect_hash",
-        "occurrence",
-        "status",
-        "answer",
-        "error_kind",
-        "error",
-        "fault",
-    )
+    names = ("id", "token", "effect_type", "effect_hash", "occurrence", "status", "answer", "error_kind", "error")
+    more = ("fault", "effect", "model", "endpoint", "duration_ms", "asked_at", "ended_at")
     money = ("cost_usd", "worst_case_usd")
     usage = Usage(**{name: row[name] for name in Usage.model_fields})
-    return CallRow(key=_key(row), usage=usage, order=order, **{name: row[name] for name in names + money})
+    return CallRow(key=_key(row), usage=usage, order=order, **{name: row[name] for name in names + more + money})
 
 
 def _letter(row: Any) -> DeadLetter:

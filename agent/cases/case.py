@@ -1,0 +1,204 @@
+"""The format of a case. Its fields are data: none is ever renamed, and a new one has a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.envelope import Sealed
+from agent.events import Usage
+from agent.faults import Fault
+
+FORMAT = 1
+
+Json = dict[str, Any] | str
+"""Recorded JSON as an object, in its own order; as the text that it was where an object would not give it back."""
+
+
+def opened(text: str) -> Json:
+    """Recorded JSON for people to read. `closed` gives the very same text back."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if isinstance(value, dict) and orjson.dumps(value).decode() == text else text
+
+
+def closed(value: Json) -> str:
+    """The text that `opened` was given."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+class Part(BaseModel):
+    """A part of a case. What a newer writer of the same format added is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Written(Part):
+    """How the file came about. `redacted` names what was replaced by pseudonyms, kind by kind, with how many."""
+
+    release: str = ""
+    at: datetime | None = None
+    redacted: dict[str, int] = Field(default_factory=dict)
+
+
+class Ran(Part):
+    """The run. `began_with` is the seq of the event that this generation began with: 1 unless it is a replay."""
+
+    id: str
+    project: str = "default"
+    generation: int = 1
+    began_with: int = 1
+    status: str
+    store: bool = True
+    trace: str = ""
+    created_at: datetime
+    began_at: datetime
+    """When this generation was opened."""
+    deadline: datetime
+    ended_at: datetime | None = None
+
+
+class Account(Part):
+    """Which agent took the run. `spec` is `module:attribute`, empty where nobody knew; `models` is its chain."""
+
+    spec: str = ""
+    name: str
+    version: str
+    models: tuple[str, ...] = ()
+
+
+class Happened(Part):
+    """An event, as it was written."""
+
+    seq: int
+    type: str
+    version: int = 1
+    at: datetime
+    agent: str = ""
+    prompt: str = ""
+    data: Json
+
+    @property
+    def text(self) -> str:
+        """Its data, byte for byte."""
+        return closed(self.data)
+
+    def sealed(self, trace: str = "") -> Sealed:
+        return Sealed(self.type, self.version, self.text, self.agent, self.prompt, trace)
+
+
+class Asked(Part):
+    """A question to the world and what came of it: `answer`, or `fault`, or neither where nobody knows.
+
+    `effect` is its canonical form, `hash` that form's SHA-256. `occurrence` counts the same question within one
+    attempt, from 0. Questions that were asked outside the attempts of this generation say where (`generation`, `seq`).
+    """
+
+    hash: str
+    occurrence: int = 0
+    status: str
+    effect: Json
+    answer: Json | None = None
+    fault: Fault | None = None
+    model: str = ""
+    endpoint: str = ""
+    worst_case_usd: Decimal | None = None
+    cost_usd: Decimal | None = None
+    usage: Usage = Usage()
+    duration_ms: float | None = None
+    asked_at: datetime | None = None
+    ended_at: datetime | None = None
+    generation: int | None = None
+    seq: int | None = None
+
+    @property
+    def type(self) -> str:
+        """Of the effect."""
+        return str(self.effect.get("type", "")) if isinstance(self.effect, dict) else ""
+
+
+class Refused(Part):
+    """A call that was wanted and not made: its model was on hold."""
+
+    hash: str
+    occurrence: int = 0
+    type: str = ""
+    model: str = ""
+    fault: Fault
+
+
+class Attempt(Part):
+    """One delivery that a worker opened. `outcome` is None where it never ended: its worker died."""
+
+    seq: int
+    route: str
+    attempt: int
+    delivery: int = 1
+    begins: int | None = None
+    began_at: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    settled: bool | None = None
+    """Whether the outcome was taken; another delivery may have been first."""
+    error_kind: str | None = None
+    error: str | None = None
+    delay_s: float | None = None
+    asked: tuple[Asked, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether the run went on by it."""
+        return self.settled is True and self.outcome not in (None, "handed_back")
+
+
+class Cost(Part):
+    """What all calls of all generations came to; `cost_usd` is None where a price was not known."""
+
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    calls: int = 0
+    attempts: int = 0
+
+
+class Case(Part):
+    """A run that ended: everything that it takes to run it again without a model, an engine or a key."""
+
+    cuelight_case: int = FORMAT
+    written: Written = Written()
+    note: str = ""
+    """What a person says of it."""
+    run: Ran
+    agent: Account
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """The version of each prompt that the run began with, by name."""
+    sources: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """The files of each of these prompts, whole: by `name@version`, then by file name."""
+    request: Json
+    events: tuple[Happened, ...]
+    attempts: tuple[Attempt, ...] = ()
+    earlier: tuple[Asked, ...] = ()
+    """What generations before this one had asked: what they paid for is not paid for again."""
+    cost: Cost = Cost()
+
+    @property
+    def ending(self) -> Happened:
+        return self.events[-1]
+
+    def happened(self, type: str) -> Sequence[Happened]:
+        """The events of a type, oldest first."""
+        return [event for event in self.events if event.type == type]
+
+    def asked(self) -> Sequence[Asked]:
+        """Everything that was asked in this generation, in the order of its attempts."""
+        return [asked for attempt in self.attempts for asked in attempt.asked]
+
+
+Row = Mapping[str, Any]

@@ -1,0 +1,184 @@
+"""A case in which names, numbers and secrets are pseudonyms, everywhere the same: it replays as it is recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from agent.cases.case import Case
+from agent.cases.pseudonyms import Pseudonyms
+from agent.cases.sensitive import LEAST, SECRET_NAME, SECRETS, Rule
+from agent.errors import Misconfigured
+from agent.prompting import Prompt
+
+ESCAPES = re.compile(r"\\(?:[nrtbf/]|u[0-9a-fA-F]{4})")
+"""JSON in a text: what follows such an escape is the beginning of a word."""
+
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What is to be replaced: whatever a rule finds, and texts that are known to be secret.
+
+    `kept` is what an agent itself tells everybody; rules do not replace what stands in there, secrets they do.
+    """
+
+    salt: bytes
+    rules: Sequence[Rule] = ()
+    secrets: Sequence[str] = ()
+    kept: Sequence[str] = ()
+
+    def __call__(self, case: Case) -> Case:
+        """The case with pseudonyms, and hashes that fit them. Secrets are always replaced."""
+        told = case.model_dump(mode="json")
+        found = self._find(told)
+        if not found:
+            return case
+        self._replace(told, Pseudonyms(found, self.salt))
+        told["written"]["redacted"] = _counted(found)
+        return Case.model_validate(told)
+
+    def _find(self, told: Told) -> dict[str, str]:
+        """Every text to be replaced, and the kind it is of."""
+        found: dict[str, str] = {}
+        texts = list(dict.fromkeys(ESCAPES.sub("  ", text) for part in _parts(told) for text in _texts(part)))
+        whole = "\n".join(texts)
+        for secret in self.secrets:
+            if len(secret) >= LEAST and (secret in whole or orjson.dumps(secret)[1:-1].decode() in whole):
+                found[secret] = "secret"
+        named = [value for part in _parts(told) for value in _named(part)]
+        found |= dict.fromkeys(named, "secret")
+        for rules, spared in ((SECRETS, ()), (self.rules, self.kept)):
+            for rule in rules:
+                for text in texts:
+                    for value in rule.find(text):
+                        if not any(value in it for it in spared):
+                            found.setdefault(value, rule.name)
+        return found
+
+    def _replace(self, told: Told, other: Pseudonyms) -> None:
+        before = {name: files for name, files in told["sources"].items()}
+        _change(told, other)
+        versions = {name: _version(name, told["sources"][name], files) for name, files in before.items()}
+        renamed = {old: new for old, new in versions.items() if old != new}
+        if renamed:
+            _rename(told, renamed)
+        for asked in _all_asked(told):
+            asked["hash"] = hashed(asked["effect"]) if asked.pop("changed", False) else asked["hash"]
+
+
+def hashed(effect: Told | str) -> str:
+    """The hash of an effect's canonical form."""
+    text = effect.encode() if isinstance(effect, str) else orjson.dumps(effect, option=orjson.OPT_SORT_KEYS)
+    return sha256(text).hexdigest()
+
+
+def _change(told: Told, other: Pseudonyms) -> None:
+    told["request"], told["note"] = _with(told["request"], other), other(told["note"])
+    told["sources"] = _with(told["sources"], other)
+    for event in told["events"]:
+        event["data"] = _with(event["data"], other)
+    for attempt in told["attempts"]:
+        attempt["error"] = _with(attempt["error"], other)
+        for refused in attempt["refused"]:
+            refused["fault"] = _with(refused["fault"], other)
+    for asked in _all_asked(told):
+        effect = _with(asked["effect"], other)
+        asked["changed"] = asked.get("changed", False) or effect != asked["effect"]
+        asked["effect"], asked["answer"] = effect, _with(asked["answer"], other)
+        asked["fault"] = _with(asked["fault"], other)
+
+
+def _rename(told: Told, renamed: dict[str, str]) -> None:
+    """Prompts whose files hold pseudonyms have another version, which stands in many places."""
+    pattern = re.compile("|".join(map(re.escape, renamed)))
+
+    def other(text: str) -> str:
+        return pattern.sub(lambda found: renamed[found[0]], text)
+
+    told["sources"] = {other(name): files for name, files in told["sources"].items()}
+    for name, version in told["prompts"].items():
+        told["prompts"][name] = other(f"{name}@{version}").partition("@")[2]
+    for event in told["events"]:
+        event["prompt"], event["data"] = other(event["prompt"]), _with(event["data"], other)
+    for asked in _all_asked(told):
+        effect = _with(asked["effect"], other)
+        asked["changed"] = asked.get("changed", False) or effect != asked["effect"]
+        asked["effect"] = effect
+
+
+def _version(name: str, files: dict[str, str], before: dict[str, str]) -> str:
+    """`name@version` of a prompt with these files."""
+    if files == before:
+        return name
+    try:
+        return Prompt.from_sources(files).id
+    except Misconfigured:
+        return name  # a pseudonym broke the template: the case says what was asked, and does not replay
+
+
+def _parts(told: Told) -> Iterator[Any]:
+    """Everything that somebody wrote; the rest of a case is ids, names, numbers and times."""
+    yield told["request"]
+    yield told["note"]
+    yield told["sources"]
+    yield from (event["data"] for event in told["events"])
+    for attempt in told["attempts"]:
+        yield attempt["error"]
+        yield from (refused["fault"]["message"] for refused in attempt["refused"])
+    for asked in _all_asked(told):
+        yield from (asked["effect"], asked["answer"], (asked["fault"] or {}).get("message"))
+
+
+def _all_asked(told: Told) -> Iterator[Told]:
+    yield from told["earlier"]
+    for attempt in told["attempts"]:
+        yield from attempt["asked"]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, inner in value.items():
+                yield name
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
+
+
+def _named(value: Any, name: str = "") -> Iterator[str]:
+    """Values of fields that are called as secrets are."""
+    match value:
+        case str() if SECRET_NAME.match(name) and len(value) >= LEAST and any(it.isdigit() for it in value):
+            yield value
+        case dict():
+            for inner_name, inner in value.items():
+                yield from _named(inner, inner_name)
+        case list():
+            for inner in value:
+                yield from _named(inner, name)
+
+
+def _with(value: Any, other: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return other(value)
+        case dict():
+            return {other(name): _with(inner, other) for name, inner in value.items()}
+        case list():
+            return [_with(inner, other) for inner in value]
+    return value
+
+
+def _counted(found: dict[str, str]) -> dict[str, int]:
+    kinds = sorted(set(found.values()))
+    return {kind: sum(it == kind for it in found.values()) for kind in kinds}
