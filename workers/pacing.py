@@ -21,7 +21,7 @@ from agent.effects import CallModel, ModelAnswer
 from agent.errors import AgentError, Gone, Held, Overloaded, Permanent, Transient
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Usage
 from agent.failures import FINAL, UNBILLED, follows
-from agent.pacing import LEASE_S, Board, Came, Hold, Pacer, Paid, Target, Turn, Wanted
+from agent.pacing import LEASE_S, SHORT_S, Board, Came, Hold, Pacer, Paid, Target, Turn, Wanted
 from agent.ports import Begun, Call
 from agent.run import Run
 from agent.telemetry import metrics
@@ -36,6 +36,8 @@ LOOK_S = 1.0
 """How long a hold, or its end, may go unseen where the message that told of it was lost."""
 MOST_WAIT_S = 8.0
 """The longest that a run waits before it asks again whether a place is free."""
+ASK_AGAIN_S = 5.0
+"""A longer hold is asked about so often: an operator may end it, or it may have been forgotten."""
 KNOCK_S = 2.0
 """So often a route whose models are all on hold takes what its slots hold all the same: then that work has on record
 why it waits, and nobody takes the route for one that has no workers."""
@@ -280,7 +282,8 @@ def _refusal(hold: Hold, tries: int) -> Held | Permanent:
     message = f"the model {hold.target.model!r} is on hold for {hold.left_s:.1f} s: {hold.kind}"
     if hold.kind in FINAL:
         return Permanent(message, kind="quota")
-    wait_s = hold.left_s if hold.wait_s is None else hold.wait_s
     if hold.probing:
-        wait_s = min(max(wait_s, 0.0), 0.25) * 2 ** min(tries, 5)
-    return Held(message, wait_s=min(wait_s, MOST_WAIT_S) if hold.probing else wait_s, kind=hold.kind)
+        wait_s = min(SHORT_S * 2 ** min(tries, 5), MOST_WAIT_S)
+    else:
+        wait_s = min(hold.left_s, ASK_AGAIN_S) if hold.wait_s is None else hold.wait_s
+    return Held(message, wait_s=wait_s, kind=hold.kind)

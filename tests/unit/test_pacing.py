@@ -175,6 +175,21 @@ async def test_many_failed_calls_open_the_breaker() -> None:
     assert desk.model.asked == FAILING.failures
 
 
+async def test_a_call_that_was_broken_off_says_nothing_about_the_model() -> None:
+    desk = await Desk.opened(*[Transient("broken", kind="server")] * FAILING.failures, asyncio.Event())
+    for _ in range(FAILING.failures):
+        with pytest.raises(Transient):
+            await desk.ask()
+    desk.time.advance(FAILING.first_s)
+    probe = asyncio.create_task(desk.ask())
+    while desk.model.asked <= FAILING.failures:  # noqa: ASYNC110  # the model rings no bell
+        await asyncio.sleep(0)
+    assert [it.probing for it in await desk.is_held()] == [True]
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert [(it.kind, it.probing) for it in await desk.is_held()] == [("server", False)], "another one may find out"
+
+
 async def test_a_model_whose_quota_is_used_up_is_not_called_and_the_run_need_not_wait() -> None:
     desk = await Desk.opened(Permanent("pay", kind="quota"))
     for _ in range(2):
@@ -204,6 +219,14 @@ async def test_who_waits_for_a_place_asks_less_often_the_more_often_it_asked_in_
     assert waits == sorted(waits)
     assert waits[0] <= 0.5
     assert waits[-1] == 8.0
+
+
+async def test_a_long_hold_is_asked_about_again_since_an_operator_may_end_it() -> None:
+    desk = await Desk.opened(Overloaded("slow down", retry_after_s=600))
+    for error in (Overloaded, Held):
+        with pytest.raises(error) as raised:
+            await desk.ask()
+    assert raised.value.wait_s == 5.0  # type: ignore[attr-defined]
 
 
 async def test_without_the_store_calls_are_made_and_the_worker_keeps_the_pauses_it_was_told_of() -> None:
