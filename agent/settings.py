@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -77,6 +78,15 @@ class NameSettings(BaseModel):
 
 def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lines(value: Any) -> Any:
+    """Patterns may hold commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith('["'):
+        return tuple(json.loads(value))
+    return tuple(line.strip() for line in value.splitlines() if line.strip())
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -181,9 +191,13 @@ class Settings(BaseSettings):
     """How long settled dead letters and ended jobs are kept."""
     audit_retention_s: float = Field(365 * 86_400.0, gt=0)
 
+    redact: Names = ()
+    """Regular expressions of what `cuelight export --redact` replaces, too. A JSON list, or one a line."""
+
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    _patterns = field_validator("redact", mode="before")(_lines)
     _lists = field_validator("agent", "models", "model_accepts", mode="before")(_split)
 
     def keep(self) -> Keep:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("search", "search"),
     "ask": ("ask", "ask"),
     "show": ("show", "show"),
+    "export": ("export", "export"),
     "cancel": ("cancel", "cancel"),
     "cost": ("cost", "cost"),
     "approvals": ("approvals", "app"),

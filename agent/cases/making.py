@@ -102,9 +102,8 @@ def models_of(attempts: Iterable[Attempt]) -> tuple[str, ...]:
     """The models that were asked, in the order in which they were wanted first."""
     wanted: dict[str, None] = {}
     for attempt in attempts:
-        refused = [(it.model, None) for it in attempt.refused]
-        wanted |= dict.fromkeys(model for model, _ in refused if model)
-        wanted |= dict.fromkeys(it.model for it in attempt.asked if it.model)
+        wanted |= dict.fromkeys(it.model for it in attempt.refused if it.model)
+        wanted |= dict.fromkeys(it.effect["model"] for it in attempt.asked if it.type == CallModel.type)  # type: ignore[index]
     return tuple(wanted)
 
 

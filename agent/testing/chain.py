@@ -7,12 +7,15 @@ from itertools import count
 from typing import Protocol, cast
 
 from agent.approvals import Decided, Decision
+from agent.cases import Case, made
 from agent.definition import BoundAgent
 from agent.envelope import seal, unseal
 from agent.events import Ending, Event, RequestReceived
 from agent.ports import DEFAULT_PROJECT, Delivery, Ledger, NewRun, RunView, Streams, Unreadable
+from agent.prompting import PromptBook
 from agent.request import Message, Request
 from agent.testing.approvals import MemoryApprovals
+from agent.testing.cases import case_rows
 from agent.testing.memory import MemoryLedger
 from agent.testing.streams import MemoryStreams
 
@@ -43,8 +46,15 @@ class Chain:
     where there is none, nobody approves anything in time.
     """
 
-    def __init__(self, agent: BoundAgent, handle: Handle, decision: Decision | None = None) -> None:
+    def __init__(
+        self,
+        agent: BoundAgent,
+        handle: Handle,
+        decision: Decision | None = None,
+        prompts: PromptBook | None = None,
+    ) -> None:
         self.agent = agent
+        self.prompts = prompts or PromptBook()
         self._decision = decision
         self.ledger = MemoryLedger()
         self.streams = MemoryStreams()
@@ -71,6 +81,12 @@ class Chain:
         view = cast(RunView, await self.ledger.view(new.id, new.project))
         events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in self.ledger.events[new.id])
         return Story(cast(Ending, events[-1]), events, view)
+
+    def case(self, story: Story) -> Case:
+        """The run as a case, as `cuelight export` writes it. Raises `Unexportable`."""
+        rows = case_rows(self.ledger, story.view.id, self.prompts)
+        assert rows is not None  # noqa: S101  # it has a story
+        return made(rows, models=self.agent.models)
 
     def _new(self, request: Request) -> NewRun:
         return NewRun(

@@ -38,7 +38,7 @@ def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None,
     bound = agent.bind(book, MODELS)
     agents = {bound.name: bound}
     decision = None if approve is None else Decision(approve, by="rehearsal")
-    return Chain(bound, Work(agents, scripted(script, agents), book), decision)
+    return Chain(bound, Work(agents, scripted(script, agents), book), decision, book)
 
 
 def scripted(script: Script, agents: Mapping[str, BoundAgent]) -> Perform:
