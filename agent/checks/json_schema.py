@@ -48,10 +48,14 @@ class JsonSchema:
         if len(text.encode()) > MOST_BYTES:
             raise BadSchema((), f"is larger than {MOST_BYTES} bytes")
         root = orjson.loads(text)
+        if isinstance(root, bool):
+            root = {} if root else {"not": {}}
         if not isinstance(root, dict):
-            raise BadSchema((), "must be an object")
+            raise BadSchema((), "must be an object or a boolean")
         self._graph = SchemaGraph(root, _price)
-        self._validator = _validator({key: value for key, value in root.items() if key not in ("$schema", "$id")})
+        # What a schema calls itself matters only to references that name it; what it says of its draft, not at all.
+        unsaid = ("$schema",) if self._graph.references.by_identifier else ("$schema", "$id")
+        self._validator = _validator({key: value for key, value in root.items() if key not in unsaid})
 
     def problems(self, value: Any) -> list[str]:
         """What is wrong with a value, in words for a model, at most eight: `/path/to/it: what`. Empty if it is right.

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import ceil
 from typing import Any, TypeGuard
-from urllib.parse import unquote
 
+from agent.checks.schema_refs import References
 from agent.checks.schema_walk import (
     BadSchema,
     Node,
-    Nodes,
     Part,
     Path,
     children_below,
@@ -48,7 +47,7 @@ class SchemaGraph:
         """`price` is what a pattern may cost for each character that it reads, as subschemas applied."""
         self._nodes = subschemas(root)
         self._price = cache(price)
-        self._targets = _targets(self._nodes)
+        self.references = References(self._nodes)
         here = {path: tuple(self._applied(path)) for path in self._nodes}
         _refuse_expansion(here)
         self._here: Mapping[Path, tuple[Path, ...]] = here
@@ -143,18 +142,10 @@ class SchemaGraph:
         if isinstance(node, bool):
             return
         direct = list(children_here(path, node))
-        if "$ref" in node:
-            direct.append(self._target(path, node["$ref"]))
+        direct.extend(self.references.leads(path, node))
         yield from direct
         if any(key in node for key in _AGAIN):
             yield from direct
-
-    def _target(self, path: Path, reference: str) -> Path:
-        if not reference.startswith("#"):
-            raise BadSchema((*path, "$ref"), "must point into this schema, such as #/$defs/name; nothing is fetched")
-        if (target := self._targets.get(unquote(reference[1:]))) is None:
-            raise BadSchema((*path, "$ref"), "points to no subschema of this schema")
-        return target
 
 
 def _has(node: Node, name: str) -> TypeGuard[dict[str, Any]]:
@@ -173,17 +164,6 @@ def _weight(node: Node) -> int:
 
 def _lists(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else ()
-
-
-def _targets(nodes: Nodes) -> dict[str, Path]:
-    """Where the fragment of a reference leads: JSON pointers, and names given by `$anchor`."""
-    pointers = {"".join(f"/{_escaped(part)}" for part in path): path for path in nodes}
-    anchors = {node["$anchor"]: path for path, node in nodes.items() if isinstance(node, dict) and "$anchor" in node}
-    return {**anchors, **pointers}
-
-
-def _escaped(part: Part) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def _refuse_expansion(here: Mapping[Path, tuple[Path, ...]]) -> None:

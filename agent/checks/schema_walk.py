@@ -24,8 +24,6 @@ DIALECTS = frozenset(
 )
 """What `$schema` may say. Whatever it says, a schema is read as Draft 2020-12."""
 _OTHERS = {
-    "$dynamicRef": "use $ref",
-    "$dynamicAnchor": "use $anchor",
     "$recursiveRef": "use $ref",
     "$recursiveAnchor": "use $anchor",
     "additionalItems": "use prefixItems and items",
@@ -145,9 +143,7 @@ def _refuse_keywords(path: Path, node: Any) -> None:
             raise BadSchema((*path, name), f"is not supported: {instead}")
     if "$schema" in node and (path or str(node["$schema"]).rstrip("#") not in DIALECTS):
         raise BadSchema((*path, "$schema"), "must stand at the root and name a draft that is known")
-    if "$id" in node and path:
-        raise BadSchema((*path, "$id"), "is supported at the root only")
-    for name in ("$anchor", "$ref", "pattern"):
+    for name in ("$id", "$anchor", "$ref", "$dynamicAnchor", "$dynamicRef", "pattern"):
         if not isinstance(node.get(name, ""), str):
             raise BadSchema((*path, name), "must be a string")
 

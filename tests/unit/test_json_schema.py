@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from agent.checks.json_schema import MOST_BYTES, MOST_KEPT, BadSchema, JsonSchema, compiled
 
 DOUBLING = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(18)} | {"d18": {"type": "string"}}
+DYNAMIC = {f"d{n}": {"$dynamicAnchor": f"n{n}", "allOf": [{"$dynamicRef": f"#n{n + 1}"}] * 9} for n in range(4)} | {
+    "d4": {"$dynamicAnchor": "n4"}
+}
 SLOW = "(a|b)*a(a|b){5000}x"
 """Takes linear time, and tens of microseconds for each character."""
 MATCHED = {"anyOf": [{"pattern": f"{n}$"} for n in range(32)]}
@@ -51,10 +54,15 @@ def nested(value: Any, levels: int) -> Any:
         ({"$ref": "#/x", "x": {}}, ("$ref",), "points to no subschema"),
         ({"$ref": 3}, ("$ref",), "must be a string"),
         ({"$anchor": ["a"]}, ("$anchor",), "must be a string"),
-        ({"$dynamicRef": "#a"}, ("$dynamicRef",), "use $ref"),
+        ({"$dynamicRef": "#a"}, ("$dynamicRef",), "points to no subschema"),
+        ({"$dynamicAnchor": "a", "$dynamicRef": "#a"}, (), "never ends"),
+        ({"$dynamicRef": "#n0", "$defs": DYNAMIC}, ("$defs", "d0"), "more than 5000 subschemas"),
         ({"dependencies": {}}, ("dependencies",), "dependentRequired"),
         ({"$schema": "http://json-schema.org/draft-04/schema#"}, ("$schema",), "a draft that is known"),
-        ({"items": {"$id": "a"}}, ("items", "$id"), "at the root only"),
+        ({"items": {"$id": "a#b"}}, ("items", "$id"), "no fragment"),
+        ({"items": {"$id": "a"}, "not": {"$id": "a"}}, ("not", "$id"), "another part of this schema"),
+        ({"$defs": {"b": {"$anchor": "a"}, "c": {"$anchor": "a"}}}, ("$defs", "b", "$anchor"), "another subschema"),
+        ({"$id": "http://a.b/c", "$ref": "d"}, ("$ref",), "nothing is fetched"),
         ({"$ref": "#"}, (), "never ends"),
         ({"allOf": [{"$ref": "#"}]}, ("allOf", 0), "never ends"),
         ({"$ref": "#/$defs/d0", "$defs": DOUBLING}, ("$defs", "d7"), "more than 5000 subschemas"),
