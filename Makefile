@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 
-.PHONY: install up test check chaos compat fuzz bench-retrieval lint types layers clean
+.PHONY: install up test check chaos compat fuzz bench-retrieval bench-grounding lint types layers clean
 
 install: .venv/.installed
 
@@ -50,6 +50,10 @@ fuzz: install .venv-fuzz/.installed
 XQUAD ?= $(wildcard ../shared/data/xquad.*.json)
 bench-retrieval: install
 	$(BIN)/python -m bench.retrieval $(XQUAD)
+
+# How many lies the checks of an answer stop, and how many honest answers they let through.
+bench-grounding: install
+	$(BIN)/python -m bench.grounding $(XQUAD)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -82,13 +82,14 @@ class Problem(BaseModel):
     message: str
 
 
-class Citation(BaseModel):
+class Citation(Lean):
     """Both ends of a citation, in code points: the span of the answer and the span of the passage.
 
-    `quote` is cut from the passage by us and is never the model's own spelling.
+    `quote` is cut from the passage by us and is never the model's own spelling; `repaired` if that had a slip in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    later = frozenset({"repaired"})
     answer_start: int
     answer_end: int
     passage_id: str
@@ -99,6 +100,7 @@ class Citation(BaseModel):
     passage_start: int
     passage_end: int
     quote: str
+    repaired: bool = False
 
 
 EvidenceStatus = Literal[

@@ -1,16 +1,18 @@
 """What a draft must pass before a word of it leaves the service. Pure: texts in, problems out."""
 
 from agent.checks.citing import cite, supports
+from agent.checks.claims import claims_are_cited, names_are_cited
 from agent.checks.draft import Check, Cited, Draft, grounding
 from agent.checks.grounding import (
     GROUNDED,
     answers_something,
     citations_are_given,
-    claims_are_cited,
     passages_exist,
-    quotes_are_found,
 )
+from agent.checks.language import language, language_is_the_questions
 from agent.checks.parsing import CitedAnswer, Quoted, parse, schema
+from agent.checks.quoting import QuoteVerdict, quote_verdicts, quotes_are_found
+from agent.checks.stock import forbidden, length, matches_schema
 
 __all__ = [
     "GROUNDED",
@@ -18,14 +20,22 @@ __all__ = [
     "Cited",
     "CitedAnswer",
     "Draft",
+    "QuoteVerdict",
     "Quoted",
     "answers_something",
     "citations_are_given",
     "cite",
     "claims_are_cited",
+    "forbidden",
     "grounding",
+    "language",
+    "language_is_the_questions",
+    "length",
+    "matches_schema",
+    "names_are_cited",
     "parse",
     "passages_exist",
+    "quote_verdicts",
     "quotes_are_found",
     "schema",
     "supports",

@@ -8,6 +8,7 @@ from math import fsum
 
 from agent.checks.draft import Draft
 from agent.checks.finding import MOST_ANSWER_CHARS, MOST_CITATIONS, MOST_QUOTE_CHARS, Words, passage_of
+from agent.checks.matching import locate
 from agent.events import Citation, Passage
 from agent.text import Span, marks, numbers, rarity, sentences, tokens, without_marks
 
@@ -24,6 +25,8 @@ class Located:
     order: int
     passage: Passage
     place: Span
+    repaired: bool = False
+    """Whether the model's words differed from the source's by a slip of the pen."""
 
     @property
     def quote(self) -> str:
@@ -73,6 +76,7 @@ def _citation(it: Located, span: Span) -> Citation:
         passage_start=it.place.start,
         passage_end=it.place.end,
         quote=it.quote,
+        repaired=it.repaired,
     )
 
 
@@ -106,21 +110,26 @@ def _locate_all(draft: Draft) -> list[Located]:
             continue
         if passage.id not in known:
             known[passage.id] = Words(passage.text)
-        place = locate(known[passage.id], cited.quote)
-        if place is not None:
-            found.append(Located(order, passage, place))
+        located = located_in(known[passage.id], cited.quote)
+        if located is not None:
+            found.append(Located(order, passage, *located))
     return found
 
 
-def locate(passage: Words, quote: str) -> Span | None:
-    """Where a quote stands in a passage, with as much of the punctuation around it as both of them have."""
-    words = tokens(quote)
-    place = passage.find([token.text for token in words])
-    if place is None:
+def located_in(passage: Words, quote: str) -> tuple[Span, bool] | None:
+    """Where a quote stands in a passage, and whether it had to be repaired.
+
+    With as much of the punctuation around it as both of them have.
+    """
+    words = Words.on_one_line(quote)
+    found = locate(passage, words)
+    if found is None:
         return None
-    head, tail = quote[: words[0].start], quote[words[-1].end :]
+    status, place = found
+    head, tail = words.text[: words.tokens[0].start], words.text[words.tokens[-1].end :]
     before, after = passage.text[: place.start], passage.text[place.end :]
-    return Span(place.start - _common(head[::-1], before[::-1]), place.end + _common(tail, after))
+    around = Span(place.start - _common(head[::-1], before[::-1]), place.end + _common(tail, after))
+    return around, status == "repaired"
 
 
 def _common(one: str, other: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from agent.checks.draft import Draft
@@ -22,11 +22,16 @@ LEAST_WIDTH = 12
 class Words:
     """A text as its words, which can be searched."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, words: Sequence[Token] | None = None) -> None:
         self.text = text
-        self.tokens: Sequence[Token] = tokens(text)
+        self.tokens: Sequence[Token] = tokens(text) if words is None else words
         self.folded: tuple[str, ...] = tuple(token.text for token in self.tokens)
         self._line = _line(self.folded)
+
+    @classmethod
+    def on_one_line(cls, text: str) -> Words:
+        """Without line breaks and runs of blanks, which would part the groups of a long number."""
+        return cls(" ".join(text.split()))
 
     @cached_property
     def sentences(self) -> list[Words]:
@@ -35,11 +40,19 @@ class Words:
 
     def find(self, words: Sequence[str]) -> Span | None:
         """The first place where `words` stand one directly after the other; None if there is none."""
-        at = self._line.find(_line(words)) if words else -1
-        if at < 0:
-            return None
-        first = self._line.count(" ", 0, at)
-        return Span(self.tokens[first].start, self.tokens[first + len(words) - 1].end)
+        first = next(self.places(words), None)
+        return None if first is None else self.span(first, len(words))
+
+    def places(self, words: Sequence[str]) -> Iterator[int]:
+        """Where `words` stand one directly after the other: the numbers of their first tokens, from 0."""
+        line, at, first, counted = _line(words), -1, 0, 0
+        while words and (at := self._line.find(line, at + 1)) >= 0:
+            first, counted = first + self._line.count(" ", counted, at), at
+            yield first
+
+    def span(self, first: int, count: int) -> Span:
+        """Where `count` tokens from number `first` on stand."""
+        return Span(self.tokens[first].start, self.tokens[first + count - 1].end)
 
     def is_short(self) -> bool:
         """Whether these words are too few to be found by anything but chance."""
@@ -58,10 +71,8 @@ def passage_of(draft: Draft, name: str) -> Passage | None:
     return by_label or next((passage for passage in draft.passages if passage.id == name), None)
 
 
-def holds(passage: Words, quote: Words) -> bool:
-    """Whether a quote stands in a passage: word for word, and long enough or a whole sentence of it."""
-    if passage.find(quote.folded) is None:
-        return False
+def says_enough(passage: Words, quote: Words) -> bool:
+    """Whether a quote that stands in a passage is long enough to be meant, or a whole sentence of it."""
     return not quote.is_short() or any(sentence.folded == quote.folded for sentence in passage.sentences)
 
 

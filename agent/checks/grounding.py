@@ -7,30 +7,17 @@ these checks, but a number, a quotation or a source that was made up is not.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterator
 from itertools import islice
 
-from agent.checks.citing import Located, supports
-from agent.checks.draft import Cited, Draft, grounding
-from agent.checks.finding import (
-    LEAST_WIDTH,
-    LEAST_WORDS,
-    MOST_ANSWER_CHARS,
-    MOST_CITATIONS,
-    MOST_QUOTE_CHARS,
-    Words,
-    holds,
-    passage_of,
-    shortened,
-)
-from agent.events import Passage
-from agent.text import is_claim, marks, numbers, quotations, without_marks
+from agent.checks.claims import claims_are_cited, names_are_cited
+from agent.checks.draft import Draft, grounding
+from agent.checks.finding import MOST_ANSWER_CHARS, MOST_CITATIONS, passage_of, shortened
+from agent.checks.language import language_is_the_questions
+from agent.checks.quoting import quotes_are_found
+from agent.text import marks
 
 MOST_PROBLEMS = 8
-NEAR = 0.6
-"""From this similarity on (0 to 1, by words), a sentence is shown as the one that was probably meant."""
-NEAR_WORDS = 200
 
 
 def answers_something(draft: Draft) -> Iterator[str]:
@@ -64,109 +51,16 @@ def passages_exist(draft: Draft) -> Iterator[str]:
         yield f"the answer is marked [{name}], but there is no such passage"
 
 
-@grounding
-def quotes_are_found(draft: Draft) -> Iterator[str]:
-    """Every quote stands word for word in the passage that it names, and is long enough to mean it.
-
-    Case, white space, punctuation, ligatures and hidden characters may differ; words, their order and numbers not.
-    """
-    library = _Library(draft)
-    problems = (library.problem_with(cited) for cited in draft.citations[:MOST_CITATIONS])
-    yield from islice((problem for problem in problems if problem), MOST_PROBLEMS)
-
-
-@grounding
-def claims_are_cited(draft: Draft) -> Iterator[str]:
-    """Every sentence with a number or a quotation stands on a citation whose passage has these too.
-
-    Not where the draft says that there is no answer, nor where it is so long that `answers_something` refuses it.
-    """
-    support = supports(draft)
-    library = _Library(draft)
-    problems = (library.problem_of(span.of(draft.answer), located) for span, located in support.items())
-    yield from islice((problem for problem in problems if problem), MOST_PROBLEMS)
-
-
-GROUNDED = (answers_something, citations_are_given, passages_exist, quotes_are_found, claims_are_cited)
+GROUNDED = (
+    answers_something,
+    citations_are_given,
+    passages_exist,
+    quotes_are_found,
+    claims_are_cited,
+    names_are_cited,
+    language_is_the_questions,
+)
 """All of them, in the order in which their problems are told."""
-
-
-class _Library:
-    """The passages of a draft, read once each and only if they are needed."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-        self._words: dict[str, Words] = {}
-        self._numbers: dict[str, frozenset[str]] = {}
-
-    def words(self, text: str) -> Words:
-        if text not in self._words:
-            self._words[text] = Words(text)
-        return self._words[text]
-
-    def numbers(self, text: str) -> frozenset[str]:
-        if text not in self._numbers:
-            self._numbers[text] = numbers(text)
-        return self._numbers[text]
-
-    def problem_with(self, cited: Cited) -> str | None:
-        """What is wrong with a quote, in words for the model."""
-        passage = passage_of(self._draft, cited.passage_id)
-        if passage is None:
-            return None  # `passages_exist` refuses it
-        if len(cited.quote) > MOST_QUOTE_CHARS:
-            return f'the quote "{shortened(cited.quote)}" is longer than {MOST_QUOTE_CHARS:,} characters'
-        quote = Words(cited.quote)
-        if holds(self.words(passage.text), quote):
-            return None
-        return self._why_not(passage, quote)
-
-    def _why_not(self, passage: Passage, quote: Words) -> str:
-        said = shortened(quote.text)
-        if quote.is_short():
-            least = f"{LEAST_WORDS} words and {LEAST_WIDTH} characters"
-            return f'the quote "{said}" of {passage.label} is too short; quote at least {least} of it'
-        others = [other for other in self._draft.passages if other is not passage]
-        home = next((other for other in others if holds(self.words(other.text), quote)), None)
-        if home is not None:
-            return f'the quote "{said}" does not stand in {passage.label} but in {home.label}; cite that one'
-        meant = self._nearest(passage, quote)
-        hint = f'; it says "{shortened(meant, 160)}"' if meant else ""
-        return f'the quote "{said}" does not stand word for word in {passage.label}{hint}'
-
-    def _nearest(self, passage: Passage, quote: Words) -> str | None:
-        """The sentence of the passage that is most like the quote, if one is like it at all."""
-        wanted = set(quote.folded)
-        best = max(self.words(passage.text).sentences, key=lambda it: _likeness(wanted, it), default=None)
-        if best is None:
-            return None
-        matcher = SequenceMatcher(None, quote.folded[:NEAR_WORDS], best.folded[:NEAR_WORDS], autojunk=False)
-        return best.text if matcher.ratio() >= NEAR else None
-
-    def problem_of(self, sentence: str, located: Sequence[Located]) -> str | None:
-        """What is wrong with a sentence of the answer that stands on these citations."""
-        if not is_claim(sentence):
-            return None
-        said = shortened(sentence)
-        if not located:
-            return f'the sentence "{said}" needs a citation that supports it'
-        texts = {it.passage.label: it.passage.text for it in located}
-        labels = ", ".join(texts)
-        for number in sorted(numbers(without_marks(sentence)).difference(*map(self.numbers, texts.values()))):
-            return f'the number {shortened(number)} of the sentence "{said}" does not stand in {labels}'
-        for quotation in quotations(sentence):
-            if not any(self._says(text, quotation) for text in texts.values()):
-                return f'the words "{shortened(quotation)}" of the answer are in quotation marks, but not in {labels}'
-        return None
-
-    def _says(self, text: str, quotation: str) -> bool:
-        """Whether a text has these words, or they are too few to be anybody's."""
-        quoted = Words(without_marks(quotation))
-        return quoted.is_short() or self.words(without_marks(text)).find(quoted.folded) is not None
-
-
-def _likeness(wanted: set[str], sentence: Words) -> float:
-    return len(wanted.intersection(sentence.folded)) / (len(wanted) + len(sentence.folded) + 1)
 
 
 def _is_visible(char: str) -> bool:

@@ -7,7 +7,8 @@ import unicodedata
 from functools import lru_cache
 
 _ALIKE = str.maketrans(
-    {"’": "'", "‘": "'", "٫": ".", "٬": ",", "٪": "%", "™": " ", "℠": " "} | dict.fromkeys("\u2010\u2011\u2012–−", "-")
+    {"ı": "i", "’": "'", "‘": "'", "٫": ".", "٬": ",", "٪": "%", "™": " ", "℠": " "}
+    | dict.fromkeys("\u2010\u2011\u2012–−", "-")
 )
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"

@@ -73,11 +73,20 @@ _GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:(?:,\d{3})+(?:\.\d+)?|(?:'\d{3})+(?:[.,
 
 def numbers(text: str) -> frozenset[str]:
     """The numbers of a text in a form to compare: in ASCII, without the letters around them and without grouping."""
+    return frozenset(number for number, _, _ in places_of_numbers(text))
+
+
+def places_of_numbers(text: str) -> list[tuple[str, int, int]]:
+    """The numbers of a text in its order, each with the place of the word that holds it."""
     if not any(map(str.isnumeric, text)):
-        return frozenset()
-    folded, _ = fold(text)
+        return []
+    folded, places = fold(text)
     found = (match for match in _TOKEN.finditer(shape(folded)) if "D" in match[0] or "N" in match[0])
-    return frozenset(number for match in found for number in _numbers_of(_word(folded[match.start() : match.end()])))
+    return [
+        (number, places[match.start()], places[match.end() - 1] + 1)
+        for match in found
+        for number in _numbers_of(_word(folded[match.start() : match.end()]))
+    ]
 
 
 def _numbers_of(word: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.checks import (
     GROUNDED,
+    Check,
     Cited,
     Draft,
     answers_something,
@@ -18,7 +19,7 @@ from agent.checks import (
     passages_exist,
     quotes_are_found,
 )
-from agent.events import Passage
+from agent.events import Evidence, Passage
 from agent.request import Request
 
 DAM = (
@@ -40,12 +41,16 @@ def draft(answer: str = "It is high.", *citations: tuple[str, str], no_answer: b
     return Draft("", answer, Request(messages=()), PASSAGES, cited, no_answer)
 
 
+def problems(check: Check, judged: Draft) -> list[str]:
+    return [said for said in check(judged) if isinstance(said, str)]
+
+
 def quoting(quote: str, label: str = "p1") -> list[str]:
-    return list(quotes_are_found(draft("It is high.", (label, quote))))
+    return problems(quotes_are_found, draft("It is high.", (label, quote)))
 
 
 def claiming(answer: str, *citations: tuple[str, str]) -> list[str]:
-    return list(claims_are_cited(draft(answer, *citations)))
+    return problems(claims_are_cited, draft(answer, *citations))
 
 
 SET = ("p1", "block was set on 6 June 1936")
@@ -54,7 +59,7 @@ LONG = ("p2", "The lake behind it is 115 miles long.")
 
 def test_a_sound_draft_passes_every_check() -> None:
     sound = draft("It was done in 1936. The lake is 115 miles long.", SET, LONG)
-    assert [problem for check in GROUNDED for problem in check(sound)] == []
+    assert [problem for check in GROUNDED for problem in problems(check, sound)] == []
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,7 @@ def test_a_quote_may_name_its_passage_by_label_or_by_id() -> None:
 def test_a_made_up_passage_is_refused(name: str) -> None:
     (problem,) = passages_exist(draft("High.", (name, "the lake behind it")))
     assert "cite one of: p1, p2" in problem
-    assert list(quotes_are_found(draft("High.", (name, "the lake behind it")))) == []
+    assert problems(quotes_are_found, draft("High.", (name, "the lake behind it"))) == []
 
 
 def test_a_mark_in_the_answer_has_to_name_a_passage_too() -> None:
@@ -237,8 +242,8 @@ def test_citation_marks_and_list_numbers_are_no_claims() -> None:
 
 def test_no_draft_takes_long_or_floods_the_model() -> None:
     flood = draft("In 1937 it fell. " * 5_000, *[("p1", f"word{n} is not there " * 100) for n in range(5_000)])
-    problems = [list(check(flood)) for check in GROUNDED]
-    assert all(len(found) <= 8 and all(len(problem) <= 300 for problem in found) for found in problems)
+    told = [problems(check, flood) for check in GROUNDED]
+    assert all(len(found) <= 8 and all(len(problem) <= 300 for problem in found) for found in told)
     assert "longer" in next(answers_something(draft("a" * 100_001)))
     assert claiming("In 1937 it fell. " * 10_000) == []
 
@@ -246,4 +251,4 @@ def test_no_draft_takes_long_or_floods_the_model() -> None:
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=20))
 def test_no_text_makes_a_check_raise_and_a_whole_passage_is_always_a_quote(text: str, answer: str, name: str) -> None:
     hostile = Draft("", answer, Request(messages=()), (passage("p1", text),), (Cited("p1", answer), Cited(name, text)))
-    assert all(isinstance(problem, str) for check in GROUNDED for problem in check(hostile))
+    assert all(isinstance(said, str | Evidence) for check in GROUNDED for said in check(hostile))
