@@ -424,6 +424,16 @@ class Sweeps(Protocol):
         """Write the events after the feed's cursor, in order within each run, and move the cursor."""
 
 
+class Notes(Protocol):
+    """Short texts that all workers share and that may be lost at any time. Raises `Transient`."""
+
+    async def read(self, place: str, /) -> str | None:
+        """The text at a place, or None."""
+
+    async def write(self, place: str, text: str, lives_s: float, /) -> None:
+        """Keep a text for `lives_s` seconds."""
+
+
 class Archive(Protocol):
     """Prompt versions that runs started with. Raises `Transient`."""
 

@@ -29,7 +29,7 @@ from agent.retention import WHAT, Keep
 OFFLINE = "offline"
 """The name of the model that answers where no endpoint is configured."""
 
-Structured = Literal["auto", "json_schema", "json_object", "none"]
+Structured = Literal["auto", "json_schema_strict", "json_schema", "json_object", "none"]
 Accepts = Literal["image", "file", "file_url"]
 """What a model can take beside text: images, files as data, and addresses of files that its endpoint fetches."""
 

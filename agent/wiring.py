@@ -43,13 +43,14 @@ from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.heartbeat import ProcessHeartbeat
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import StreamLook, looking_client
+from agent.adapters.streams.notes import RedisNotes
 from agent.adapters.streams.pacing import RedisPacer
 from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
 from agent.envelope import Envelope
 from agent.errors import Absent, Misconfigured
 from agent.inspection import Backlog, Overview
-from agent.ports import Place, Pointer, RunView, StoredPassage
+from agent.ports import Notes, Place, Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import PromptBook
 from agent.settings import OFFLINE, NameSettings, Settings
@@ -116,6 +117,7 @@ class Connected:
     access: PostgresAccess
     meter: PostgresMeter
     counters: RedisCounters
+    notes: RedisNotes
     outgoing: PostgresOutgoing
     approvals: PostgresApprovals
     pacer: RedisPacer
@@ -198,13 +200,13 @@ def _check_names(names: Mapping[str, NameSettings], agents: Mapping[str, BoundAg
             raise Misconfigured(f"the name {name!r} means a model {unknown[0]!r}; there is {', '.join(models)}")
 
 
-def model_book(settings: Settings) -> ModelBook:
+def model_book(settings: Settings, notes: Notes | None = None) -> ModelBook:
     """The configured endpoints, or the offline model. Raises `Misconfigured`."""
     # The client of the endpoints takes longer to import than all the rest, and only workers call models.
     from agent.adapters.model.book import ModelBook
     from agent.adapters.model.offline import OfflineModel
 
-    return ModelBook(settings.endpoints(), OfflineModel())
+    return ModelBook(settings.endpoints(), OfflineModel(), notes)
 
 
 def sender(settings: Settings) -> Sender:
@@ -263,6 +265,7 @@ async def connected(
                 PostgresAccess(pool),
                 meter,
                 RedisCounters(client, keys),
+                RedisNotes(client, keys),
                 PostgresOutgoing(pool),
                 PostgresApprovals(ledger),
                 RedisPacer(client, keys, meter.spent_today),

@@ -57,7 +57,7 @@ async def serve(
         PauseWatch(engines.pauses).running() as pauses,
     ):
         await archive_prompts(company.book, company.agents, engines.ledger)
-        models, search = model_book(settings), searcher(settings, engines.library)
+        models, search = model_book(settings, engines.notes), searcher(settings, engines.library)
         try:
             perform = Perform(models, search.search, Recollection(engines.conversations), Tools(company.agents))
             mine = routes or company.routes

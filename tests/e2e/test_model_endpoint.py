@@ -330,7 +330,7 @@ async def test_a_refused_response_format_steps_down_at_once_and_is_remembered() 
         assert (await call(endpoint)).text == "So."
         assert (await call(endpoint)).text == "So."
     formats = [sent["response_format"]["type"] for sent in server.bodies]
-    assert formats == ["json_schema", "json_object", "json_object"]
+    assert formats == ["json_schema", "json_schema", "json_object", "json_object"]
 
 
 async def test_an_endpoint_that_takes_no_response_format_is_asked_without() -> None:
@@ -341,7 +341,7 @@ async def test_an_endpoint_that_takes_no_response_format_is_asked_without() -> N
         await call(endpoint)
         await call(endpoint)
     formats = [sent.get("response_format", {}).get("type") for sent in server.bodies]
-    assert formats == ["json_schema", "json_object", None, None]
+    assert formats == ["json_schema", "json_schema", "json_object", None, None]
 
 
 async def test_what_led_to_no_answer_is_not_remembered() -> None:
@@ -350,7 +350,7 @@ async def test_what_led_to_no_answer_is_not_remembered() -> None:
         assert (await failure(endpoint)).kind == "rejected"
         assert (await failure(endpoint)).kind == "rejected"
     formats = [sent.get("response_format", {}).get("type") for sent in server.bodies]
-    assert formats == ["json_schema", "json_object", None] * 2
+    assert formats == ["json_schema", "json_schema", "json_object", None] * 2
 
 
 async def test_what_one_model_refuses_is_still_asked_of_another() -> None:
@@ -360,6 +360,26 @@ async def test_what_one_model_refuses_is_still_asked_of_another() -> None:
         answer = await call(endpoint, ASKED.model_copy(update={"model": "unpriced"}))
     assert server.bodies[-1]["response_format"]["type"] == "json_schema"
     assert (answer.cost_usd, answer.usage.input_tokens) == (None, 100)
+
+
+async def test_nulls_that_strictness_forced_do_not_reach_the_check() -> None:
+    optional = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
+    asked = ASKED.model_copy(update={"output_schema": json.dumps(optional)})
+    said = {"answer": {"a": "x", "b": None}}
+    async with serving(said) as server, asking(server) as endpoint:
+        assert json.loads((await call(endpoint, asked)).text) == {"a": "x"}
+        sent = server.bodies[0]["response_format"]["json_schema"]
+    assert sent["strict"] is True and sent["schema"]["properties"]["b"] == {"type": ["string", "null"]}
+    async with serving(said) as server, asking(server, structured="json_schema") as endpoint:
+        assert json.loads((await call(endpoint, asked)).text) == {"a": "x", "b": None}
+
+
+async def test_an_endpoint_that_only_refuses_strictness_still_gets_the_schema() -> None:
+    picky = ANSWER | {"fault": {"kind": "bad_request", "when_response_format": "json_schema_strict"}}
+    async with serving(picky) as server, asking(server) as endpoint:
+        await call(endpoint)
+        await call(endpoint)
+    assert ["strict" in sent["response_format"]["json_schema"] for sent in server.bodies] == [True, False, False]
 
 
 async def test_a_configured_rung_is_not_left() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +9,8 @@ import orjson
 import pytest
 
 from agent.adapters.model.classify import Reply
-from agent.adapters.model.forms import Rung, tightened
-from agent.adapters.model.ladder import Shape, adapted, body, learned
+from agent.adapters.model.forms import Rung
+from agent.adapters.model.ladder import Shape, adapted, body
 from agent.effects import CallModel
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event
 from agent.items import FunctionCall, FunctionTool, TextFormat, TextOptions
@@ -41,15 +40,39 @@ def sent(form: TextFormat, rung: Rung) -> tuple[Any, str]:
 
 
 def test_a_schema_is_sent_tightened_under_the_clients_name() -> None:
-    wanted, words = sent(SIZED, "json_schema")
+    wanted, words = sent(SIZED, "json_schema_strict")
     assert wanted["type"] == "json_schema"
     assert wanted["json_schema"] == {
         "name": "sized",
         "description": "How big.",
         "strict": True,
-        "schema": {"properties": {"size": {"type": "integer"}}, "additionalProperties": False, "required": ["size"]},
+        "schema": {
+            "type": "object",
+            "properties": {"size": {"type": ["integer", "null"]}},
+            "additionalProperties": False,
+            "required": ["size"],
+        },
     }
     assert words == "Be kind."
+
+
+def test_below_strictness_the_schema_is_sent_as_it_was_given() -> None:
+    wanted, words = sent(SIZED, "json_schema")
+    assert wanted["json_schema"] == {"name": "sized", "description": "How big.", "schema": SCHEMA}
+    assert words == "Be kind."
+
+
+def test_a_schema_that_no_strict_mode_takes_is_sent_without_strictness() -> None:
+    loose = TextFormat(type="json_schema", json_schema='{"type":"object","patternProperties":{"a":{}}}')
+    wanted, _ = sent(loose, "json_schema_strict")
+    assert "strict" not in wanted["json_schema"]
+
+
+def test_what_the_strict_form_leaves_out_is_said_in_words() -> None:
+    bounded = '{"type":"object","properties":{"a":{"type":"string","maxLength":3}},"required":["a"]}'
+    wanted, words = sent(TextFormat(type="json_schema", json_schema=bounded), "json_schema_strict")
+    assert wanted["json_schema"]["strict"] is True and "maxLength" not in str(wanted)
+    assert words.endswith(bounded)
 
 
 @pytest.mark.parametrize(("rung", "field"), [("json_object", {"type": "json_object"}), ("none", None)])
@@ -60,7 +83,10 @@ def test_lower_rungs_are_told_the_schema_in_words(rung: Rung, field: Any) -> Non
     assert words.endswith(SIZED.json_schema or "?")
 
 
-@pytest.mark.parametrize(("rung", "field"), [("json_schema", "json_object"), ("json_object", "json_object")])
+@pytest.mark.parametrize(
+    ("rung", "field"),
+    [("json_schema_strict", "json_object"), ("json_schema", "json_object"), ("json_object", "json_object")],
+)
 def test_any_object_is_asked_for_on_its_own_rung_and_in_words_too(rung: Rung, field: str) -> None:
     wanted, words = sent(OBJECT, rung)
     assert wanted == {"type": field}
@@ -72,23 +98,14 @@ def test_plain_text_is_asked_for_as_ever() -> None:
     assert b'"form"' not in asked(TextFormat()).canonical()
 
 
-def test_a_refused_form_steps_down_and_says_nothing_about_others() -> None:
-    first = adapted(Shape(), asked(SIZED), REFUSED)
-    assert first == Shape("json_object")
-    second = adapted(first, asked(SIZED), REFUSED)
-    assert second == Shape("none")
+def test_a_refused_form_steps_down() -> None:
+    shape: Shape | None = Shape()
+    for rung in ("json_schema", "json_object", "none"):
+        assert shape is not None
+        shape = adapted(shape, asked(SIZED), REFUSED)
+        assert shape == Shape(rung)
     assert adapted(Shape(), asked(OBJECT), REFUSED) == Shape("none")
     assert adapted(Shape(), asked(TextFormat()), REFUSED) is None
-    tried = replace(second, limit="max_completion_tokens")
-    assert learned(Shape(), tried, asked(SIZED)) == Shape(limit="max_completion_tokens")
-
-
-def test_what_a_reference_points_to_stays_beside_it() -> None:
-    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"default": {"default": 3}}}}}
-    assert tightened(schema) == {
-        "$ref": "#/$defs/a",
-        "$defs": {"a": {"properties": {"default": {}}, "additionalProperties": False, "required": ["default"]}},
-    }
 
 
 # Validate

@@ -13,6 +13,7 @@ from agent.effects import CallModel, ModelAnswer
 from agent.errors import Misconfigured, Permanent
 from agent.events import Usage
 from agent.outcome import TOO_LONG
+from agent.ports import Notes
 from agent.settings import OFFLINE, EndpointSettings, ModelSettings
 
 
@@ -37,10 +38,10 @@ class Quote:
 class ModelBook:
     """Every configured model and the endpoint that has it; the offline model if there is none. Close it at the end."""
 
-    def __init__(self, endpoints: Sequence[EndpointSettings], offline: Offline) -> None:
+    def __init__(self, endpoints: Sequence[EndpointSettings], offline: Offline, notes: Notes | None = None) -> None:
         """Raises `Misconfigured` if two endpoints have a model of one name, or one of them cannot be used."""
         self._offline = offline
-        self._endpoints = [Endpoint(settings) for settings in endpoints]
+        self._endpoints = [Endpoint(settings, notes) for settings in endpoints]
         self._entries: dict[str, tuple[Endpoint, ModelSettings]] = {}
         for endpoint in self._endpoints:
             for model in endpoint.settings.models:

@@ -13,9 +13,13 @@ import orjson
 
 from agent.adapters.model.classify import MAX_BODY_BYTES, Reply, classify
 from agent.adapters.model.complaint import excerpt
-from agent.adapters.model.ladder import Shape, adapted, body, first_shape, learned
+from agent.adapters.model.forms import rung_of, schema_of
+from agent.adapters.model.ladder import Shape, adapted, body
+from agent.adapters.model.learning import Learned
+from agent.adapters.model.tightening import loosened
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import Misconfigured, Permanent, Transient
+from agent.ports import Notes
 from agent.settings import EndpointSettings, ModelSettings
 
 CONNECT_S = 10.0
@@ -50,12 +54,12 @@ async def _read(response: httpx2.Response) -> bytes:
 class Endpoint:
     """An endpoint with its pool of connections and what was learned about its models. Close it at the end."""
 
-    def __init__(self, settings: EndpointSettings) -> None:
-        """Raises `Misconfigured` if the URL or the key cannot be used."""
+    def __init__(self, settings: EndpointSettings, notes: Notes | None = None) -> None:
+        """`notes` are those of all workers. Raises `Misconfigured` if the URL or the key cannot be used."""
         self.settings = settings
         self._key = _usable_key(settings)
         self._models = {model.name: model for model in settings.models}
-        self._shapes: dict[str, Shape] = {}
+        self._learned = Learned(settings, notes)
         self._client = openai.AsyncOpenAI(
             base_url=_usable_url(settings),
             api_key=self._key or "none",
@@ -86,11 +90,14 @@ class Endpoint:
             raise Transient(f"no time is left to ask {self.settings.name}", kind="transport")
         try:
             async with asyncio.timeout(limit_s):
-                reply = await self._converse(effect, limit_s, headers)
+                reply, taken = await self._converse(effect, limit_s, headers)
         except TimeoutError as error:
             message = f"{self.settings.name} did not answer within {limit_s:g} s"
             raise Transient(message, kind="transport") from error
-        return classify(reply, endpoint=self.settings.name, model=model, secret=self._key, asked=effect)
+        answer = classify(reply, endpoint=self.settings.name, model=model, secret=self._key, asked=effect)
+        if rung_of(effect, taken.rung) != "json_schema_strict":
+            return answer
+        return answer.model_copy(update={"text": loosened(answer.text, schema_of(effect))})
 
     def _model(self, effect: CallModel) -> ModelSettings:
         if effect.model not in self._models:
@@ -98,17 +105,17 @@ class Endpoint:
             raise Permanent(f"{self.settings.name} has no model {effect.model!r}, it has {known}", kind="rejected")
         return self._models[effect.model]
 
-    async def _converse(self, effect: CallModel, limit_s: float, headers: Mapping[str, str]) -> Reply:
+    async def _converse(self, effect: CallModel, limit_s: float, headers: Mapping[str, str]) -> tuple[Reply, Shape]:
         """Ask until no field is refused. What was found out is kept only if it led to an answer."""
-        known = self._shapes.get(effect.model) or first_shape(self.settings.structured)
+        known = await self._learned.shape(effect)
         shape: Shape | None = known
         while shape is not None:
             tried = shape
             reply = await self._post(body(effect, tried), limit_s, headers)
             shape = adapted(tried, effect, reply)
         if reply.succeeded and tried != known:
-            self._shapes[effect.model] = learned(known, tried, effect)
-        return reply
+            await self._learned.learn(effect, known, tried)
+        return reply, tried
 
     async def _post(self, content: dict[str, Any], limit_s: float, headers: Mapping[str, str]) -> Reply:
         try:

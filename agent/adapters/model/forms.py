@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import orjson
+
+from agent.adapters.model.tightening import tight
 from agent.adapters.model.wire import sendable
 from agent.effects import CallModel
 
-Rung = Literal["json_schema", "json_object", "none"]
-BELOW: Mapping[Rung, Rung] = {"json_schema": "json_object", "json_object": "none"}
+Rung = Literal["json_schema_strict", "json_schema", "json_object", "none"]
+BELOW: Mapping[Rung, Rung] = {
+    "json_schema_strict": "json_schema",
+    "json_schema": "json_object",
+    "json_object": "none",
+}
 
 _ONE_OBJECT = "Reply with one JSON object and nothing else: no other words, and no code fence around it."
 _ONE_VALUE = "Reply with one JSON value and nothing else: no other words, and no code fence around it."
-_BY_NAME = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
-_LITERAL = ("enum", "const", "examples")
-_LEFT_OUT = ("default", "$schema", "$id")
 
 
 def rung_of(effect: CallModel, highest: Rung) -> Rung:
     """How a call's form is asked for, where an endpoint goes no further up than `highest`."""
     if effect.output_schema is None and effect.form.type == "text":
         return "none"
-    return "json_object" if effect.form.type == "json_object" and highest == "json_schema" else highest
+    if effect.form.type == "json_object":
+        return highest if highest == "none" else "json_object"
+    if highest == "json_schema_strict" and tight(schema_of(effect)) is None:
+        return "json_schema"
+    return highest
+
+
+def schema_of(effect: CallModel) -> str:
+    """The JSON Schema that the answer is to have, as JSON: the client's, or else the agent's own."""
+    return effect.form.json_schema or effect.output_schema or "{}"
 
 
 def response_format(effect: CallModel, rung: Rung) -> dict[str, Any] | None:
@@ -35,8 +47,10 @@ def response_format(effect: CallModel, rung: Rung) -> dict[str, Any] | None:
     named: dict[str, Any] = {"name": effect.form.name or "answer"}
     if effect.form.description is not None:
         named["description"] = sendable(effect.form.description)
-    schema = tightened(json.loads(effect.form.json_schema or effect.output_schema or "{}"))
-    return {"type": "json_schema", "json_schema": {**named, "strict": True, "schema": schema}}
+    strict = tight(schema_of(effect)) if rung == "json_schema_strict" else None
+    if strict is None:
+        return {"type": "json_schema", "json_schema": {**named, "schema": orjson.loads(schema_of(effect))}}
+    return {"type": "json_schema", "json_schema": {**named, "strict": True, "schema": strict.schema}}
 
 
 def in_words(effect: CallModel, rung: Rung) -> str:
@@ -47,36 +61,14 @@ def in_words(effect: CallModel, rung: Rung) -> str:
     form = effect.form
     if form.type == "json_object":
         return _ONE_OBJECT
-    if form.type == "text" or form.json_schema is None or rung == "json_schema":
+    if form.type == "text" or form.json_schema is None or _is_said(form.json_schema, rung):
         return ""
     return f"{_ONE_VALUE} It must be valid under this JSON Schema:\n{sendable(form.json_schema)}"
 
 
-def tightened(schema: Any) -> Any:
-    """A JSON Schema as strict mode wants it: objects closed, every property required, no defaults, bare references.
-
-    It only tells the model what to write; the answer is checked against the schema as it was given.
-    """
-    if isinstance(schema, list):
-        return [tightened(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": schema["$ref"], **_defined(schema)}
-    tight = {key: _tightened(key, value) for key, value in schema.items() if key not in _LEFT_OUT}
-    if isinstance(tight.get("properties"), dict):
-        tight |= {"additionalProperties": False, "required": list(tight["properties"])}
-    return tight
-
-
-def _defined(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a reference at the root may point to stands beside it."""
-    return {key: _tightened(key, schema[key]) for key in ("$defs", "definitions") if key in schema}
-
-
-def _tightened(key: str, value: Any) -> Any:
-    if key in _LITERAL:
-        return value
-    if key in _BY_NAME and isinstance(value, dict):
-        return {name: tightened(each) for name, each in value.items()}
-    return tightened(value)
+def _is_said(schema: str, rung: Rung) -> bool:
+    """Whether the field says all of the schema. A strict form leaves out what strict modes do not take."""
+    if rung == "json_schema_strict":
+        strict = tight(schema)
+        return strict is not None and strict.whole
+    return rung == "json_schema"

@@ -33,15 +33,16 @@ _UNKNOWN = (
 _TOGETHER: Mapping[str, frozenset[str]] = {
     name: frozenset({"logprobs", "top_logprobs"}) for name in ("logprobs", "top_logprobs")
 }
+Limit = Literal["max_tokens", "max_completion_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What one model is known to take. `steps_down` is False where the settings name the rung."""
 
-    rung: Rung = "json_schema"
+    rung: Rung = "json_schema_strict"
     steps_down: bool = True
-    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    limit: Limit = "max_tokens"
     temperature: bool = True
     choosing: Choosing = "named"
     strict: bool = True
@@ -70,11 +71,6 @@ def body(effect: CallModel, shape: Shape) -> dict[str, Any]:
     if (wanted := response_format(effect, rung)) is not None:
         fields["response_format"] = wanted
     return fields
-
-
-def learned(known: Shape, tried: Shape, effect: CallModel) -> Shape:
-    """What to begin with next time, after `tried` was taken: a client's own form says nothing about others'."""
-    return tried if effect.form.type == "text" else replace(tried, rung=known.rung)
 
 
 def _with_words(said: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import quote
 
 from agent.pacing import Target
@@ -54,6 +55,10 @@ class Keys:
     def holds(self) -> str:
         """The channel on which holds of models are told."""
         return f"{self.prefix}:holds"
+
+    def note(self, place: str) -> str:
+        """A text that all workers share."""
+        return f"{self.prefix}:note:{sha256(place.encode()).hexdigest()[:32]}"
 
     @property
     def feed(self) -> str:
