@@ -215,6 +215,7 @@ def _check_budget(name: str, budget: Budget) -> None:
             "deadline_s": budget.deadline_s > 0,
             "usd": budget.usd is None or budget.usd > 0,
             "tokens": budget.tokens is None or budget.tokens > 0,
+            "calls": budget.calls is None or budget.calls > 0,
             "failures": budget.failures > 0,
             "tool_rounds": budget.tool_rounds > 0,
         }.items()
@@ -243,9 +244,9 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
 
 
 def _limits(parts: Parts) -> dict[str, Any]:
-    """Those that can matter: an agent without tools is the same one as before there were any."""
-    limits = asdict(parts.budget)
-    return limits if parts.tools.tools else {name: limits[name] for name in limits if name != "tool_rounds"}
+    """Those that can matter: an agent without tools, or a limit of calls, is the same as before there were any."""
+    without = (() if parts.tools.tools else ("tool_rounds",)) + (("calls",) if parts.budget.calls is None else ())
+    return {name: limit for name, limit in asdict(parts.budget).items() if name not in without}
 
 
 def _a(noun: str) -> str:

@@ -74,6 +74,9 @@ WAIT_S = 0.5
 RATE_LIMITED = "rate_limited"
 """The error class of a call that came too early. The endpoint says when to come again, so it uses up no attempt."""
 
+BUDGET = "budget"
+"""The error class of a call that might have taken its run above what it may use up; it was not made."""
+
 TOO_LONG = "context_length_exceeded"
 """The error class of a call that is longer than its model can take."""
 
@@ -139,7 +142,10 @@ MESSAGES = {
     "unauthorized": ("server_error", "The model's endpoint refused our key; its owner has to look at the settings."),
     "undecodable": ("server_error", "The run's record could not be read; an operator has been left a dead letter."),
     "unroutable": ("server_error", "The run has nowhere to go; an operator has been left a dead letter."),
-    "budget": ("server_error", "The run used up the money or the tokens that its agent may spend on one answer."),
+    BUDGET: (
+        "server_error",
+        "The run used up the calls, the money or the tokens that its agent may spend on one answer.",
+    ),
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
     "invalid_conversation": ("invalid_prompt", "The conversation has a call or a result without its counterpart."),

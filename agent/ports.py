@@ -199,6 +199,8 @@ class Begun:
     """Input and output of all calls of the run, as far as they are known."""
     unknown_calls: int = 0
     """Model calls of the run that nobody knows the outcome of."""
+    model_calls: int = 0
+    """Model calls of the run, whatever became of them; those that came too early, or were not made, are none."""
     failures: int = 0
     """Failed attempts in this generation of the run, at whatever step."""
     calls: list[Call] = field(default_factory=list)

@@ -22,7 +22,8 @@ from agent.prompting import Prompt, PromptBook
 from agent.request import Request
 from agent.run import Run
 from workers.pacing import Pacing
-from workers.perform import Perform, Recording, paced, within_budget
+from workers.perform import Perform, Recording, paced
+from workers.spending import within_budget
 from workers.watch import Watch, Watched
 
 log = structlog.get_logger(__name__)

@@ -31,7 +31,6 @@ from agent.errors import AgentError, Permanent
 from agent.events import Usage
 from agent.faults import Fault
 from agent.ports import Begun, Call, CallStatus, Ledger, Refusal
-from agent.steps import Budget
 from agent.telemetry import metrics, tracing
 from workers.pacing import Pacing
 from workers.tools import Tools
@@ -160,34 +159,6 @@ def _told(answer: ModelAnswer) -> dict[str, tracing.Attribute]:
     }
 
 
-def within_budget(ask: Ask, perform: Perform, begun: Begun, budget: Budget) -> Ask:
-    """`ask` that makes no call which could take the run above its money, or for whose reply no tokens are left.
-
-    How many tokens a prompt has, its endpoint tells only afterwards. Raises `Permanent` (`budget`).
-    """
-    if budget.usd is None and budget.tokens is None:
-        return ask
-    usd, tokens = begun.spent_usd, begun.spent_tokens + begun.unknown_calls * budget.max_output_tokens
-
-    async def careful(effect: Effect[T], /) -> T:
-        nonlocal usd, tokens
-        quote = perform.quote(effect)
-        if quote is None or not quote.paid:
-            return await ask(effect)
-        usd += quote.worst_case_usd or Decimal(0)
-        _check("USD", usd, budget.usd)
-        _check("tokens", tokens + _most_tokens(effect), budget.tokens)
-        try:
-            answer = await ask(effect)
-        except AgentError as error:
-            tokens += _tokens(error.usage)
-            raise
-        tokens += _tokens(getattr(answer, "usage", None))
-        return answer
-
-    return careful
-
-
 def paced(ask: Ask, pacing: Pacing, begun: Begun) -> Ask:
     """`ask` that makes no call of a model that has been put on hold since the call got its turn. Raises `Held`."""
 
@@ -197,20 +168,6 @@ def paced(ask: Ask, pacing: Pacing, begun: Begun) -> Ask:
         return await ask(effect)
 
     return patient
-
-
-def _check(what: str, might_be: Decimal | int, most: Decimal | int | None) -> None:
-    if most is not None and might_be > most:
-        raise Permanent(f"the call might take the run to {might_be} {what}; it may spend {most}", kind="budget")
-
-
-def _most_tokens(effect: AnyEffect) -> int:
-    """Of the reply."""
-    return effect.max_output_tokens if isinstance(effect, CallModel) else 0
-
-
-def _tokens(usage: Usage | None) -> int:
-    return 0 if usage is None else usage.input_tokens + usage.output_tokens
 
 
 @dataclass(slots=True)

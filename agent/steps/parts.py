@@ -76,6 +76,8 @@ class Budget:
     usd: Decimal | None = None
     tokens: int | None = None
     """Input and output of all calls together; None where only the other limits count."""
+    calls: int | None = None
+    """Calls of models, failed and repeated ones too, but for those that came too early; None: as many as it takes."""
     failures: int = 24
     """Failed attempts of one run, at all of its steps together."""
     tool_rounds: int = 8

@@ -9,7 +9,9 @@ import orjson
 
 from agent.effects import CallModel
 from agent.envelope import Key, scrub
+from agent.errors import Held
 from agent.events import Usage
+from agent.outcome import BUDGET, RATE_LIMITED
 from agent.ports import Begun, Call
 from agent.testing.rows import AttemptRow, CallRow
 
@@ -74,6 +76,16 @@ def cost_usd(calls: Sequence[CallRow]) -> Decimal | None:
 def model_calls(calls: Iterable[CallRow]) -> int:
     """How many of the calls were calls of a model."""
     return sum(call.effect_type == CallModel.type for call in calls)
+
+
+def made(calls: Iterable[CallRow]) -> int:
+    """How many model calls count for a run: not those that came too early, or that were not made."""
+    counted = (call for call in calls if call.error_kind not in (RATE_LIMITED, BUDGET) and not _held(call))
+    return model_calls(counted)
+
+
+def _held(call: CallRow) -> bool:
+    return call.fault is not None and orjson.loads(call.fault)["error"] == Held.__name__
 
 
 def history(attempts: Iterable[AttemptRow], calls: Iterable[CallRow], key: Key) -> str:

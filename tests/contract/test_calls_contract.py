@@ -10,7 +10,9 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from agent.errors import Gone
+from agent.errors import Gone, Held, Overloaded, Permanent
+from agent.events import Usage
+from agent.faults import Fault
 from agent.outcome import Postpone
 from agent.ports import Begun, Call, Pointer, Refusal, RunView
 from tests.contract.backends import Store
@@ -272,15 +274,24 @@ async def test_what_moved_on_is_told_of_those_that_are_held(store: Store) -> Non
 async def test_a_beginning_brings_what_the_run_has_used_up(store: Store) -> None:
     pointer = await opened(store, new_run())
     first = await begun(store, pointer)
-    assert (first.spent_tokens, first.unknown_calls, first.failures) == (0, 0, 0)
+    assert (first.spent_tokens, first.unknown_calls, first.model_calls, first.failures) == (0, 0, 0, 0)
     await store.ledger.intend(first, model_call("unknown", "asked"))
     first.calls += [model_call("a", "failed"), model_call("b", answer="{}")]
+    for error in (
+        Overloaded("slow", retry_after_s=1),
+        Held("wait", wait_s=1, kind="server"),
+        Permanent("no", kind="budget"),
+    ):
+        fault = Fault.of(error)
+        call = replace(model_call(fault.error, "failed"), error_kind=fault.kind, fault=fault.columns(), usage=Usage())
+        first.calls.append(replace(call, cost_usd=Decimal(0)))
     await store.ledger.commit(first, Postpone(0, "transport", "no"))
     await store.ledger.commit(await begun(store, await standing(store)), Postpone(0, "unfamiliar", "?", counted=False))
     await store.ledger.commit(await begun(store, await standing(store)), advance())
     await store.ledger.commit(await begun(store, at := await standing(store)), Postpone(0, "server", "no"))
     again = await begun(store, await standing(store))
     assert at.seq == 2 and (again.spent_tokens, again.unknown_calls, again.failures) == (30, 1, 2)
+    assert again.model_calls == 3, "those that came too early, or were not made, are none"
 
 
 async def test_an_attempt_keeps_what_it_was_given_and_what_it_was_refused(store: Store) -> None:

@@ -19,7 +19,8 @@ from agent.request import Message
 from agent.steps import Budget
 from agent.testing import MemoryCancels, MemoryLedger
 from tests.contract.toys import new_run
-from workers.perform import Perform, Recording, within_budget
+from workers.perform import Perform, Recording
+from workers.spending import within_budget
 
 SEARCH = Search(collection="default", query="tides")
 
@@ -171,9 +172,10 @@ async def test_no_call_is_made_that_could_break_the_budget() -> None:
     perform = Perform(desk.model, search)
     ask = within_budget(perform.bind(desk.begun), perform, desk.begun, Budget(usd=Decimal("0.9")))
     await ask(question("one"))
-    with pytest.raises(Permanent, match=r"may spend 0\.9") as caught:
-        await ask(question("two"))
-    assert (caught.value.kind, len(desk.model.statuses_at_call)) == ("budget", 1)
+    await ask(question("two"))  # the first cost less than it might have
+    with pytest.raises(Permanent, match=r"to 1\.00 USD; it may spend 0\.9") as caught:
+        await ask(question("three"))
+    assert (caught.value.kind, caught.value.cost_usd, len(desk.model.statuses_at_call)) == ("budget", Decimal(0), 2)
 
 
 async def test_no_call_is_made_once_the_run_was_cancelled() -> None:

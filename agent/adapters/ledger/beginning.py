@@ -53,6 +53,7 @@ def _begun(token: str, delivery: Delivery, row: Any) -> Begun | None:
         trace=row["trace"],
         spent_tokens=row["spent_tokens"],
         unknown_calls=row["unknown_calls"],
+        model_calls=row["model_calls"],
         failures=row["failures"],
         events=[envelope(pointer.run, pointer.generation, event) for event in row["events"] or ()],
         answers={(answer[0], answer[1]): answer[2] for answer in row["answers"] or ()},

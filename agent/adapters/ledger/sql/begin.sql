@@ -32,6 +32,7 @@ select n.token, n.deliveries, n.begins, r.agent, r.agent_version, r.prompts, r.r
        extract(epoch from n.deadline - clock_timestamp())::float8 as remaining_s,
        set_config('synchronous_commit', 'off', true) as durability,
        spent.usd as spent_usd, spent.tokens as spent_tokens, spent.unknown as unknown_calls,
+       spent.made as model_calls,
        (select count(*) from attempts a
         where a.run_id = n.run_id and a.generation = n.generation and a.outcome = 'postpone' and a.settled) as failures,
        (select array_agg(row(e.seq, e.type, e.version, e.data, e.agent, e.prompt, e.trace, e.at) order by e.seq)
@@ -43,6 +44,8 @@ from counted n join runs r on r.id = n.run_id
 cross join lateral (
     select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) as usd,
            coalesce(sum(c.input_tokens + c.output_tokens), 0)::bigint as tokens,
-           count(*) filter (where c.effect_type = 'call_model' and c.status in ('asked', 'unknown')) as unknown
+           count(*) filter (where c.effect_type = 'call_model' and c.status in ('asked', 'unknown')) as unknown,
+           count(*) filter (where c.effect_type = 'call_model' and coalesce(c.error_kind, '') not in ('rate_limited', 'budget')
+                              and coalesce(c.fault, '') not like '{"error":"Held"%') as made
     from calls c where c.run_id = n.run_id
 ) spent
