@@ -15,7 +15,7 @@ from typing import Any, Literal
 import orjson
 
 from agent.checks.draft import Check
-from agent.checks.judging import name_of
+from agent.checks.judging import described
 from agent.checks.output import Output, check_output
 from agent.envelope import index
 from agent.errors import Misconfigured
@@ -229,7 +229,7 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
     told: dict[str, Any] = {
         "prompts": dict(prompts),
         "models": parts.models,
-        "checks": [name_of(check) for check in parts.checks],
+        "checks": [described(check) for check in parts.checks],
         "output": parts.output_schema,
         "budget": _limits(parts),
         "retrieval": parts.retrieval.told(),

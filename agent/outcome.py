@@ -97,6 +97,7 @@ class RetryPolicy:
             "malformed": Backoff(first_s=0.2, most_s=5.0, attempts=3),
             "empty": Backoff(first_s=0.2, most_s=5.0, attempts=3),
             "bug": Backoff(first_s=0.5, most_s=5.0, attempts=3),
+            "too_slow": Backoff(first_s=0.5, most_s=5.0, attempts=3),
         }
     )
 
@@ -147,6 +148,7 @@ MESSAGES = {
         "The run used up the calls, the money or the tokens that its agent may spend on one answer.",
     ),
     "deliveries": ("server_error", "The work stopped its workers again and again and was set aside."),
+    "too_slow": ("server_error", "Checking the answer took too long; an operator has been left a dead letter."),
     "deadline_exceeded": ("server_error", "The run did not end before its deadline."),
     "invalid_conversation": ("invalid_prompt", "The conversation has a call or a result without its counterpart."),
     "previous_response_not_found": ("invalid_prompt", "The previous response was deleted before this one began."),

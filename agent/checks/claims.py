@@ -137,7 +137,12 @@ class _Cited:
         self.labels = ", ".join(self._texts)
 
     def numbers(self) -> frozenset[str]:
-        return frozenset[str]().union(*map(numbers, self._texts.values()))
+        """Those of the passages, and the parts of dates without words."""
+        parts = (part.lstrip("0") for date in self._dates() for part in date)
+        return frozenset(parts).union(*map(numbers, self._texts.values()))
+
+    def _dates(self) -> Iterator[Sequence[str]]:
+        return (re.split(r"\D", date) for text in self._texts.values() for date in _NUMERIC_DATE.findall(text))
 
     def contradicted(self, sentence: str) -> Iterator[tuple[str, str]]:
         """Numbers of a sentence that stand somewhere else only: between their neighbours there is another one.
@@ -157,11 +162,9 @@ class _Cited:
         """Whether a month stands there, or a date of that day and year without words."""
         words = frozenset(word for text in self._texts.values() for word in Words(text).folded)
         month = Words(date.month).folded
-        return any(_is_form(said, word) for said in month for word in words) or any(
-            {int(date.day), int(date.year)} <= {int(part) for part in re.split(r"\D", numeric)}
-            for text in self._texts.values()
-            for numeric in _NUMERIC_DATE.findall(text)
-        )
+        if any(_is_form(said, word) for said in month for word in words):
+            return True
+        return any({int(date.day), int(date.year)} <= set(map(int, numeric)) for numeric in self._dates())
 
     def says(self, quotation: str) -> bool:
         """Whether a text has these words, or they are too few to be anybody's."""

@@ -51,6 +51,20 @@ def name_of(check: Check) -> str:
     return getattr(check, "__name__", type(check).__name__)
 
 
+def described(check: Check) -> str:
+    """A check's name with the settings that it was given, where these are plain values: `length(words=(None, 9))`."""
+    if not isinstance(check, functools.partial):
+        return name_of(check)
+    given = {name: value for name, value in sorted(check.keywords.items()) if _is_plain(value)}
+    settings = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return f"{name_of(check)}({settings})" if settings else name_of(check)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it reads the same in every process."""
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, str | int | float | None)
+
+
 def one_line(message: str) -> str:
     """A problem as it is told and kept."""
     line = " ".join(message[: 4 * MOST_PROBLEM_CHARS].split())

@@ -64,7 +64,9 @@ def _beyond(count: int, limits: Limits, what: str) -> Iterator[str]:
 
 
 def forbidden(*patterns: str) -> Check:
-    """No pattern occurs in the answer. Patterns are RE2's, in UTF-8 (https://github.com/google/re2/wiki/Syntax).
+    r"""No pattern occurs in the answer. Patterns are RE2's (https://github.com/google/re2/wiki/Syntax).
+
+    `\b`, `\w` and `\d` know ASCII only there: write `\pL` for a letter of any script.
 
     They take time in proportion to the answer, whatever they are. Raises `Misconfigured` for one that RE2 does not
     take: look-around and back-references have no such bound.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from agent.beside import beside
 from agent.checks import CitedAnswer, cite
 from agent.checks.calling import (
     ARGUMENTS_ARE_VALID,
@@ -16,6 +17,7 @@ from agent.checks.calling import (
 )
 from agent.checks.draft import Check, Draft
 from agent.checks.judging import name_of, problems_of, verdict, verdicts
+from agent.checks.mending import Mended
 from agent.checks.output import Output, read_output
 from agent.checks.structured import structured
 from agent.effects import Ask
@@ -31,6 +33,8 @@ from agent.tools import Offer, Toolbox, results_of, rounds_of
 
 UNREADABLE = "output_is_valid"
 """The check that a draft fails which cannot be read as the agent's output at all."""
+MOST_S = 10.0
+"""For reading and checking a draft. The checks that ship take milliseconds; an author's may hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,18 @@ class Validate:
             return [*given, ToolsRequested(calls=mine, round=1 + rounds_of(run))]
         if is_cut_short(event, run.request):
             return [*given, cut_short(event)]
-        draft = await self._mended(event, run)
+        judging = partial(self._judged, event, run, await self._mended(event, run), given, silent)
+        return await beside(judging, most_s=MOST_S, what="the checks of a draft")
+
+    def _judged(
+        self, event: AnswerDrafted, run: Run, text: Mended, given: list[VerdictGiven], silent: bool
+    ) -> Sequence[Event]:
+        """What becomes of a draft whose calls are in order. It runs code of the agent's author: beside the loop."""
+        draft = self._read(event.model_copy(update={"draft": text.text}), run)
         if isinstance(draft, VerdictGiven):
             return rejected([*given, draft], event)
-        given += self._judge(draft, silent, event.repairs)
+        draft = replace(draft, raw=event.draft, mends=text.mends)
+        given = [*given, *self._judge(draft, silent, event.repairs)]
         return [*given, self._accept(draft, event)] if _passed(given) else rejected(given, event)
 
     def _verdicts_on_calls(self, event: AnswerDrafted, run: Run, offer: Offer) -> list[VerdictGiven]:
@@ -74,13 +86,10 @@ class Validate:
         named = dict.fromkeys([*asked, *(problem.check for problem in problems)])
         return [verdict(name, (it.message for it in problems if it.check == name), event.repairs) for name in named]
 
-    async def _mended(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
-        """As `_read`; what is to be JSON and is not quite is mended before, and marked."""
-        if self.output is None and run.request.text.format.type == "text":
-            return self._read(event, run)
-        text, mends = await mended(event)
-        draft = self._read(event.model_copy(update={"draft": text}), run)
-        return replace(draft, raw=event.draft, mends=mends) if isinstance(draft, Draft) else draft
+    async def _mended(self, event: AnswerDrafted, run: Run) -> Mended:
+        """The draft's words; what is to be JSON and is not quite is mended before, and marked."""
+        is_plain = self.output is None and run.request.text.format.type == "text"
+        return Mended(event.draft) if is_plain else await mended(event)
 
     def _read(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
