@@ -26,7 +26,7 @@ from agent.prompting.prompt import NAME, SEMVER
 from agent.router import Route, Router
 from agent.steps import Before, Budget, Drafting, Parts, Retrieval, Routes, grounded_routes, plain_routes
 from agent.steps.joining import inner_of, joined, name_of_step
-from agent.tools import Tool, Toolbox
+from agent.tools import McpServer, Tool, Toolbox
 
 NO_ANSWER = "The documents do not answer this question."
 
@@ -49,7 +49,7 @@ class Agent:
     """Answers that are passed on: the next model of the chain is asked as after a failure, if there is one."""
     retrieval: Retrieval | None = None
     checks: tuple[Check, ...] = ()
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[Tool | McpServer, ...] = ()
     """What a model may have the service do before it answers."""
     output: Output | None = None
     """What the model's reply must parse into: a pydantic model or a JSON Schema as a dict; None for plain text."""
@@ -237,7 +237,7 @@ def _fingerprint(parts: Parts, router: Router, prompts: Mapping[str, str]) -> st
         "routes": [[route.name, route.accepts.type, name_of_step(route.step)] for route in router.routes.values()],
     }
     if parts.tools.tools:
-        told["tools"] = [[each.function.model_dump(), bool(each.approval)] for each in parts.tools.tools.values()]
+        told["tools"] = [each.declared for each in parts.tools.tools.values()]
     if parts.fallback:
         told["fallback"] = sorted(parts.fallback)
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:8]

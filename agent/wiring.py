@@ -54,6 +54,7 @@ from agent.ports import Notes, Place, Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
 from agent.prompting import PromptBook
 from agent.settings import OFFLINE, NameSettings, Settings
+from agent.tools import McpTool
 
 if TYPE_CHECKING:
     from agent.adapters.model.book import ModelBook
@@ -218,6 +219,22 @@ def sender(settings: Settings) -> Sender:
         timeout_s=settings.webhooks_timeout_s,
         slots=settings.webhooks_slots,
     )
+
+
+@asynccontextmanager
+async def remote_tools(agents: Mapping[str, BoundAgent], wait_s: float) -> AsyncIterator[None]:
+    """The agents' tools of MCP servers can be called while the block lasts. Raises `Misconfigured` if they cannot."""
+    tools = [tool for bound in agents.values() for tool in bound.tools.tools.values() if isinstance(tool, McpTool)]
+    if not tools:
+        yield
+        return
+    try:
+        from agent.adapters.tools.mcp import equipped
+    except ModuleNotFoundError as error:
+        missing = f"an agent has tools of an MCP server, and there is no module {error.name!r}"
+        raise Misconfigured(f"{missing}: install it with pip install 'cuelight[mcp]'") from None
+    async with equipped(tools, wait_s):
+        yield
 
 
 def searcher(settings: Settings, library: Library) -> Searcher:

@@ -15,7 +15,7 @@ from agent.pauses import PauseWatch
 from agent.recalling import Recollection
 from agent.settings import Settings
 from agent.telemetry import serving
-from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, searcher, sender
+from agent.wiring import Cast, Connected, archive_prompts, cast, connected, model_book, remote_tools, searcher, sender
 from workers.courier import Courier
 from workers.decide import Decider
 from workers.pacing import Knocking, Pacing
@@ -55,6 +55,7 @@ async def serve(
     async with (
         connected(settings, database_url, redis_url, "worker") as engines,
         PauseWatch(engines.pauses).running() as pauses,
+        remote_tools(company.agents, settings.start_wait_s),
     ):
         await archive_prompts(company.book, company.agents, engines.ledger)
         models, search = model_book(settings, engines.notes), searcher(settings, engines.library)

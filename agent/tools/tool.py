@@ -77,6 +77,11 @@ class Tool:
         schema = orjson.dumps(self.arguments.model_json_schema(), option=orjson.OPT_SORT_KEYS).decode()
         return FunctionTool(name=self.name, description=self.description, parameters=schema)
 
+    @property
+    def declared(self) -> list[Any]:
+        """What the version of an agent is made of."""
+        return [self.function.model_dump(), bool(self.approval)]
+
     def needs_approval(self, arguments: str) -> bool:
         """Whether a call with these arguments has to be approved. Raises what the author's own code does."""
         if isinstance(self.approval, bool):

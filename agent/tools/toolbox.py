@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from agent.checks.calling import ARGUMENTS_ARE_VALID
 from agent.errors import Misconfigured
 from agent.events import CalledTool, Problem, ToolsAnswered
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.run import Run
+from agent.tools.mcp import McpServer
 from agent.tools.tool import Tool
 
 MOST_AT_ONCE = 16
@@ -32,10 +34,10 @@ class Toolbox:
     rounds: int = 8
 
     @classmethod
-    def of(cls, tools: Sequence[Tool], rounds: int = 8) -> Toolbox:
+    def of(cls, tools: Sequence[Tool | McpServer], rounds: int = 8) -> Toolbox:
         """Raises `Misconfigured` if two tools have one name."""
         found: dict[str, Tool] = {}
-        for each in tools:
+        for each in chain.from_iterable(it.tools if isinstance(it, McpServer) else (it,) for it in tools):
             if found.setdefault(each.name, each) is not each:
                 raise Misconfigured(f"two tools are called {each.name!r}; a model could not choose")
         return cls(found, rounds)
