@@ -93,13 +93,15 @@ async def _decided(settings: Settings, urls: EngineUrls, run: str, decision: Dec
 
 
 def _table(found: Sequence[Waiting]) -> Table:
-    table = Table("run", "project", "agent", "call", "tool and arguments", "denied in", box=None)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("run", no_wrap=True, min_width=37)
+    for name in ("agent", "call", "tool and arguments", "denied in"):
+        table.add_column(name, overflow="fold")
     now = datetime.now(UTC)
     for it in found:
         for call in it.calls:
             table.add_row(
                 text(it.run),
-                text(it.project),
                 text(it.agent),
                 text(call.call_id),
                 text(f"{call.name} {call.arguments}", most=ARGUMENT_CHARS),

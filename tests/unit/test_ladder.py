@@ -11,7 +11,9 @@ import pytest
 from agent.adapters.model.classify import Reply
 from agent.adapters.model.ladder import Shape, adapted, body, first_shape
 from agent.effects import CallModel
-from agent.request import Message
+from agent.events import Passage, Problem
+from agent.prompting import SHIPPED, Fence, PromptBook, opening, repairing
+from agent.request import Message, Request
 
 ASKED = CallModel(
     model="m",
@@ -120,3 +122,19 @@ def test_other_failures_teach_nothing(reply: Reply) -> None:
 
 def test_a_field_that_was_not_sent_is_not_given_up() -> None:
     assert adapted(Shape(), PLAIN, refusal("neither response_format nor temperature")) is None
+
+
+def test_a_repair_begins_with_the_very_bytes_of_the_call_before_it() -> None:
+    prompt = PromptBook.load(SHIPPED).current("answer")
+    passage = Passage(id="psg_1", label="p1", document_id="d", title="T", source="t.md", text="The tower is 330 m.")
+    fence, asked = Fence.of("resp_1"), Request(messages=(Message(role="user", content="How high?"),))
+    opened = opening(prompt, asked, (passage,), fence)
+    first = repairing(opened, prompt, "zebra", [Problem(check="c", message="wrong")], fence)
+    second = repairing(opened, prompt, "two", [Problem(check="c", message="wrong again")], fence)
+    sent = [
+        json.dumps(body(ASKED.model_copy(update={"messages": it}), Shape())["messages"])[:-1]
+        for it in (opened, first, second)
+    ]
+    assert sent[1].startswith(sent[0])
+    assert sent[2].startswith(sent[0])
+    assert "zebra" not in sent[2].removeprefix(sent[0]), "the newest feedback takes the place of the last"

@@ -95,9 +95,7 @@ class Endpoint:
             message = f"{self.settings.name} did not answer within {limit_s:g} s"
             raise Transient(message, kind="transport") from error
         answer = classify(reply, endpoint=self.settings.name, model=model, secret=self._key, asked=effect)
-        if rung_of(effect, taken.rung) != "json_schema_strict":
-            return answer
-        return answer.model_copy(update={"text": loosened(answer.text, schema_of(effect))})
+        return _loosened(answer, effect) if rung_of(effect, taken.rung) == "json_schema_strict" else answer
 
     def _model(self, effect: CallModel) -> ModelSettings:
         if effect.model not in self._models:
@@ -138,6 +136,12 @@ class Endpoint:
         omit = openai.Omit()
         authorization = f"Bearer {self._key}" if self._key else omit
         return {"Authorization": authorization, "OpenAI-Organization": omit, "OpenAI-Project": omit}
+
+
+def _loosened(answer: ModelAnswer, effect: CallModel) -> ModelAnswer:
+    """The answer without what the strict form alone forced; probabilities are told of words as they were written."""
+    text = loosened(answer.text, schema_of(effect))
+    return answer if text == answer.text else answer.model_copy(update={"text": text, "logprobs": ""})
 
 
 def _time_outs(limit_s: float) -> httpx2.Timeout:
