@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("ask", "ask"),
     "show": ("show", "show"),
     "export": ("export", "export"),
+    "replay": ("replay", "replay"),
     "cancel": ("cancel", "cancel"),
     "cost": ("cost", "cost"),
     "approvals": ("approvals", "app"),

@@ -160,12 +160,14 @@ class Attempt(Part):
 
 
 class Cost(Part):
-    """What all calls of all generations came to; `cost_usd` is None where a price was not known."""
+    """What the calls came to, those of generations before too; `cost_usd` is None where a price was not known."""
 
     usage: Usage = Usage()
     cost_usd: Decimal | None = None
     calls: int = 0
+    """Of models."""
     attempts: int = 0
+    """Of this generation."""
 
 
 class Case(Part):

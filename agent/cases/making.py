@@ -46,13 +46,16 @@ class Rows:
     sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def made(rows: Rows, generation: int | None = None, *, spec: str = "", models: Sequence[str] = ()) -> Case:
+def made(
+    rows: Rows, generation: int | None = None, *, spec: str = "", models: Sequence[str] = (), whole: bool = True
+) -> Case:
     """The case of a generation of a run; of its newest by default. `spec` and `models` are its agent's, where known.
 
-    Raises `Unexportable`.
+    Raises `Unexportable`; unless it is to be `whole`, not for a run that goes on.
     """
     number = rows.run["generation"] if generation is None else generation
-    check(rows.run, number)
+    if whole:
+        check(rows.run, number)
     events = [row for row in rows.events if row["generation"] == number]
     if not events:
         raise Unexportable(f"{rows.run['id']} has no generation {number}")
@@ -128,7 +131,8 @@ def _ran(run: Row, generation: int, events: Sequence[Row], began_with: int) -> R
 def _began_with(all_events: Sequence[Row], mine: Sequence[Row], generation: int) -> int:
     """A later generation begins with copies of the events of the one before, which happened when they did."""
     before = [row for row in all_events if row["generation"] == generation - 1]
-    pairs = takewhile(lambda pair: pair[0]["at"] == pair[1]["at"], zip(mine, before, strict=False))
+    same = ("at", "type", "data")
+    pairs = takewhile(lambda pair: all(pair[0][it] == pair[1][it] for it in same), zip(mine, before, strict=False))
     return max(1, len(list(pairs)))
 
 
@@ -189,7 +193,7 @@ def _refused(told: Row) -> Refused:
 
 def _cost(rows: Rows, generation: int) -> Cost:
     calls = [row for row in rows.calls if row["generation"] <= generation]
-    attempts = [row for row in rows.attempts if row["generation"] <= generation]
+    attempts = [row for row in rows.attempts if row["generation"] == generation]
     costs = [row["cost_usd"] for row in calls if row["effect_type"] == CallModel.type or row["cost_usd"] is not None]
     return Cost(
         usage=Usage(**{name: sum(row.get(name, 0) for row in calls) for name in Usage.model_fields}),

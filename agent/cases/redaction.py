@@ -15,9 +15,12 @@ from agent.cases.pseudonyms import Pseudonyms
 from agent.cases.sensitive import LEAST, SECRET_NAME, SECRETS, Rule
 from agent.errors import Misconfigured
 from agent.prompting import Prompt
+from agent.prompting.fence import CODE_CHARS, Fence
 
 ESCAPES = re.compile(r"\\(?:[nrtbf/]|u[0-9a-fA-F]{4})")
 """JSON in a text: what follows such an escape is the beginning of a word."""
+
+OPENS = re.compile(rf"<<<\w+ ([0-9a-f]{{{CODE_CHARS}}})[^\n]*\n")
 
 Told = dict[str, Any]
 
@@ -64,9 +67,10 @@ class Redaction:
 
     def _replace(self, told: Told, other: Pseudonyms) -> None:
         before = {name: files for name, files in told["sources"].items()}
+        codes = _codes(told, other)
         _change(told, other)
         versions = {name: _version(name, told["sources"][name], files) for name, files in before.items()}
-        renamed = {old: new for old, new in versions.items() if old != new}
+        renamed = {old: new for old, new in {**versions, **codes}.items() if old != new}
         if renamed:
             _rename(told, renamed)
         for asked in _all_asked(told):
@@ -95,8 +99,21 @@ def _change(told: Told, other: Pseudonyms) -> None:
         asked["fault"] = _with(asked["fault"], other)
 
 
+def _codes(told: Told, other: Pseudonyms) -> dict[str, str]:
+    """The codes of fences that follow from what stands between them, and what they are once it is replaced."""
+    found: dict[str, str] = {}
+    for asked in _all_asked(told):
+        for text in _texts(asked["effect"]):
+            for opens in OPENS.finditer(text):
+                end = text.find(f"\n{opens[1]}>>>", opens.end())
+                inner = text[opens.end() : end]
+                if end >= 0 and Fence.of(inner).code == opens[1]:
+                    found[opens[1]] = Fence.of(other(inner)).code
+    return found
+
+
 def _rename(told: Told, renamed: dict[str, str]) -> None:
-    """Prompts whose files hold pseudonyms have another version, which stands in many places."""
+    """What follows from texts that were replaced is another one now: versions of prompts, and codes of fences."""
     pattern = re.compile("|".join(map(re.escape, renamed)))
 
     def other(text: str) -> str:

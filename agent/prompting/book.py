@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agent.errors import Misconfigured, Unfamiliar
@@ -41,6 +41,19 @@ class PromptBook:
         local = Path.cwd() / "prompts"
         own = mine or (local if local.is_dir() else SHIPPED)
         return cls.load(SHIPPED, *([own] if own.resolve() != SHIPPED.resolve() else []))
+
+    @classmethod
+    def of(cls, prompts: Iterable[Prompt]) -> PromptBook:
+        """These prompts, each the current one of its name."""
+        book = cls()
+        book.start_with(prompts)
+        return book
+
+    def start_with(self, prompts: Iterable[Prompt]) -> None:
+        """Have new runs start with these prompts."""
+        for prompt in prompts:
+            self.add(prompt)
+            self._current[prompt.name] = prompt
 
     def add(self, prompt: Prompt) -> None:
         """Keep a version, as one that came back from an archive; new runs go on starting with the current one."""

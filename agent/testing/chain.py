@@ -73,13 +73,17 @@ class Chain:
             Unscripted: a step asked what the script does not know.
         """
         new = self._new(request)
-        await self.ledger.open(new)
-        while new.id in self.ledger.work:
+        return await self.go_on(await self.ledger.open(new))
+
+    async def go_on(self, run: str) -> Story:
+        """Take a run that was opened, or opened again, to its ending. Raises as `run` does."""
+        while run in self.ledger.work:
             await self._deliver_all()
-            if not await self._decided(new.id):
-                self._turn_clock(new.id)
-        view = cast(RunView, await self.ledger.view(new.id, new.project))
-        events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in self.ledger.events[new.id])
+            if not await self._decided(run):
+                self._turn_clock(run)
+        view = cast(RunView, await self.ledger.view(run, self.ledger.runs[run].new.project))
+        happened = await self.ledger.happened(run, view.generation)
+        events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in happened)
         return Story(cast(Ending, events[-1]), events, view)
 
     def case(self, story: Story) -> Case:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import orjson
+import structlog
 from pydantic import BaseModel
 
 from agent.approvals import Decision
@@ -34,11 +36,21 @@ def rehearse(agent: Agent, script: Script, *, prompts: PromptBook | None = None,
     The prompts are those that the service would use here: the shipped ones, `./prompts`, `CUELIGHT_PROMPTS_DIR`.
     Raises `Misconfigured` for an agent that the service would not start with.
     """
+    log_plainly()
     book = prompts or PromptBook.here(load().prompts_dir)
     bound = agent.bind(book, MODELS)
     agents = {bound.name: bound}
     decision = None if approve is None else Decision(approve, by="rehearsal")
     return Chain(bound, Work(agents, scripted(script, agents), book), decision, book)
+
+
+def log_plainly() -> None:
+    """Tracebacks as Python writes them, unless somebody has said how: with every local variable they take seconds."""
+    if not structlog.is_configured():
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 def scripted(script: Script, agents: Mapping[str, BoundAgent]) -> Perform:

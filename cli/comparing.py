@@ -1,0 +1,69 @@
+"""How two accounts of one run are shown side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from agent.cases import Case
+from agent.cases.comparing import Difference, Section, sections
+from cli.plain import plain
+
+MOST_LINES = 400
+"""Lines of a part that are shown; the case file has all of them."""
+AROUND = 3
+"""Lines that are shown around a change."""
+CHANGED = "yellow"
+
+
+def show(console: Console, then: Case, now: Case, difference: Difference | None) -> None:
+    """The first difference, and then every part that differs."""
+    if difference is not None:
+        console.print(Text(f"first difference: {plain(difference.what)}", style="bold"))
+        console.print(side_by_side(difference.then, difference.now))
+    for section in sections(then, now):
+        console.print(_section(section))
+
+
+def side_by_side(then: Sequence[str], now: Sequence[str]) -> Table:
+    """Two columns of lines. What both have stands on the same row, and most of it is left out."""
+    table = Table("then", "now", box=None, header_style="dim", expand=True, padding=(0, 1))
+    for before, after, same in _rows(then[:MOST_LINES], now[:MOST_LINES]):
+        style = "dim" if same else CHANGED
+        table.add_row(Text(plain(before), style=style), Text(plain(after), style=style))
+    return table
+
+
+def as_json(then: Case, now: Case, difference: Difference | None) -> dict[str, Any]:
+    """The same for machines."""
+    first = None if difference is None else {"what": difference.what, "then": difference.then, "now": difference.now}
+    parts = {it.name: {"same": it.same, "then": it.then, "now": it.now} for it in sections(then, now)}
+    return {"first_difference": first, "parts": parts}
+
+
+def _section(section: Section) -> RenderableType:
+    if section.same:
+        return Text(f"{section.name}: the same", style="dim")
+    return Group(Text(section.name, style="bold"), Panel(side_by_side(section.then, section.now), padding=0))
+
+
+def _rows(then: Sequence[str], now: Sequence[str]) -> Iterable[tuple[str, str, bool]]:
+    for what, start, end, now_start, now_end in SequenceMatcher(None, then, now, autojunk=False).get_opcodes():
+        if what == "equal":
+            yield from ((line, line, True) for line in _shortened(then[start:end]))
+        else:
+            pairs = zip_longest(then[start:end], now[now_start:now_end], fillvalue="")
+            yield from ((before, after, False) for before, after in pairs)
+
+
+def _shortened(lines: Sequence[str]) -> Sequence[str]:
+    if len(lines) <= 2 * AROUND + 1:
+        return lines
+    return [*lines[:AROUND], f"… {len(lines) - 2 * AROUND} lines are the same", *lines[-AROUND:]]
