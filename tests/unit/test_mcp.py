@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +19,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ImageContent, TextContent
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
+from structlog.testing import capture_logs
 
 from agent import Agent, McpServer
 from agent.adapters.tools import bounded
@@ -43,6 +46,8 @@ class Shop:
     called: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[bytes, bytes]] = field(default_factory=list)
+    old: bool = False
+    """It knows the handshake of older servers only."""
 
     def server(self, allow: tuple[str, ...] = ("look.up",), **limits: Any) -> McpServer:
         return McpServer("shop", self.url, allow, **{"retries": 0, **limits})
@@ -51,6 +56,9 @@ class Shop:
         if scope["type"] == "http" and scope["method"] == "POST":
             self.headers.append(dict(scope["headers"]))
             receive = self._heard(receive)
+            if self.old and b"2026-07-28" in self.headers[-1].values():
+                await PlainTextResponse("Bad Request", 400)(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
     def _heard(self, receive: Any) -> Any:
@@ -90,9 +98,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Shop]:
-    shop = Shop()
-    server = uvicorn.Server(uvicorn.Config(shop, port=0, log_config=None, ws="none", timeout_graceful_shutdown=1))
+async def running(port: int = 0, *, old: bool = False) -> AsyncIterator[Shop]:
+    shop = Shop(old=old)
+    server = uvicorn.Server(uvicorn.Config(shop, port=port, log_config=None, ws="none", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # it rings no bell
         await asyncio.sleep(0.005)
@@ -150,7 +158,7 @@ async def test_what_is_not_allowed_or_not_fit_never_reaches_the_server() -> None
         assert shop.called == ["look.up A1"]
 
 
-async def test_a_slow_call_a_huge_reply_and_a_server_that_left_are_failed_results() -> None:
+async def test_a_slow_call_and_a_huge_reply_are_failed_results() -> None:
     async with running() as shop:
         bound = bind(shop.server(timeout_s=0.3))
         async with remote_tools({"shop": bound}, 0):
@@ -221,3 +229,48 @@ def test_an_approval_is_asked_for_by_the_tools_own_name() -> None:
     first, second = server.tools
     assert not first.needs_approval('{"x":true}')
     assert second.needs_approval('{"x":true}') and not second.needs_approval('{"x":false}')
+
+
+async def test_a_server_of_the_older_protocol_serves_as_well() -> None:
+    async with running(old=True) as shop:
+        bound = bind(shop.server())
+        async with remote_tools({"shop": bound}, 0):
+            assert (await ask(bound, "A1")).text.startswith("A1 was sent")
+        assert "initialize" in {it.get("method") for it in shop.requests}
+
+
+async def test_a_server_that_is_away_is_waited_for_and_one_that_left_is_a_failed_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.adapters.tools.mcp.AWAIT_EVERY_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bound = bind(McpServer("shop", f"http://127.0.0.1:{port}/mcp", ("look.up",), retries=0))
+    ready, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        async with remote_tools({"shop": bound}, 30):
+            ready.set()
+            await done.wait()
+
+    with capture_logs() as logs:
+        working = asyncio.create_task(work())
+        while not any(it["event"] == "mcp_server_awaited" for it in logs):  # noqa: ASYNC110  # a log rings no bell
+            await asyncio.sleep(0.005)
+        async with running(port):
+            await ready.wait()
+            assert not (await ask(bound, "A1")).failed
+        assert (await ask(bound, "A1")) == ToolResult(text="The tool failed.", failed=True)
+        assert {it.get("error") for it in logs if it["event"] == "tool_failed"} == {"McpFailed: ConnectError"}
+        done.set()
+        await working
+
+
+async def test_without_the_package_a_worker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "agent.adapters.tools.mcp", raising=False)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(Misconfigured, match=r"pip install 'cuelight\[mcp\]'"):
+        async with remote_tools({"shop": bind(McpServer("shop", "http://127.0.0.1:1/mcp", ("a",)))}, 0):
+            raise AssertionError("it started")
+    async with remote_tools({"shop": bind()}, 0):
+        pass  # an agent without such tools needs none
