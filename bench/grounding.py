@@ -25,7 +25,7 @@ from agent.request import Message, Request
 from agent.run import Run
 from agent.steps import Validate
 from agent.testing import Script
-from bench.lies import LABELS, Case, Source, honest, lies
+from bench.lies import LABELS, LIES, Case, Source, beyond, honest, lies
 
 SEED = 7
 NEIGHBOURS = 3
@@ -89,6 +89,7 @@ def cases(every: Sequence[Source], dice: random.Random) -> Iterator[Case]:
             other.sentence for other in dice.sample(every, 4) if other.sentence not in source.passages[source.home]
         ]
         yield from lies(source, dice, others or [source.question])
+        yield from beyond(source, dice)
 
 
 async def judged(case: Case) -> Sequence[Event]:
@@ -135,9 +136,14 @@ def report(path: Path, show: int) -> None:
     dice = random.Random(SEED)
     rows = asyncio.run(table(cases(list(sources(path, dice)), dice)))
     print(f"\n{path.name}\n")
-    for lie, head in ((False, "honest, let through"), (True, "lie, stopped")):
+    parts = {
+        "honest, let through": [kind for kind, row in rows.items() if not row.lie],
+        "lie, stopped": [kind for kind in rows if kind in LIES],
+        "beyond strings, stopped": [kind for kind, row in rows.items() if row.lie and kind not in LIES],
+    }
+    for head, kinds in parts.items():
         print(f"| {head} | cases | | stopped by |", "|---|---|---|---|", sep="\n")
-        print("\n".join(line(kind, row) for kind, row in rows.items() if row.lie == lie), end="\n\n")
+        print("\n".join(line(kind, rows[kind]) for kind in kinds), end="\n\n")
     every = sorted(second for row in rows.values() for second in row.seconds)
     middle, slow = every[len(every) // 2] * 1e3, every[int(len(every) * 0.99)] * 1e3
     print(f"{len(every)} drafts, p50 {middle:.2f} ms, p99 {slow:.2f} ms")

@@ -60,6 +60,20 @@ def lies(source: Source, dice: random.Random, others: Sequence[str]) -> Iterator
             yield Case(kind, True, source, raw, reason)
 
 
+def beyond(source: Source, dice: random.Random) -> Iterator[Case]:
+    """Lies whose every word may stand where it should: to see them, one would have to understand."""
+    yield Case("refusal with a right quote", True, source, draft(source, answer=dice.choice(REFUSALS)))
+    words = list(_WORD.finditer(source.sentence))
+    if len(words) > 2:
+        match = dice.choice(words[1:])
+        head, tail = source.sentence[: match.start()], source.sentence[match.start() :]
+        denied = f"{head}{NOT.get(source.language, 'not')} {tail}"
+        yield Case("right quote, negation in the claim", True, source, draft(source, answer=denied))
+        there = dice.choice(_WORD.findall(source.passages[source.home]))
+        other = f"{head}{there}{source.sentence[match.end() :]}"
+        yield Case("right quote, word of the passage swapped in the claim", True, source, draft(source, answer=other))
+
+
 def draft(source: Source, *, answer: str | None = None, quote: str | None = None, label: str = "") -> str:
     """A reply in the form that was asked for, with one citation."""
     cited = {"passage_id": label or source.label, "quote": source.sentence if quote is None else quote}

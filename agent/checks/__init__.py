@@ -12,17 +12,20 @@ from agent.checks.grounding import (
 from agent.checks.language import language, language_is_the_questions
 from agent.checks.parsing import CitedAnswer, Quoted, parse, schema
 from agent.checks.quoting import QuoteVerdict, quote_verdicts, quotes_are_found
+from agent.checks.scores import CitationScores, citation_scores
 from agent.checks.stock import forbidden, length, matches_schema
 
 __all__ = [
     "GROUNDED",
     "Check",
+    "CitationScores",
     "Cited",
     "CitedAnswer",
     "Draft",
     "QuoteVerdict",
     "Quoted",
     "answers_something",
+    "citation_scores",
     "citations_are_given",
     "cite",
     "claims_are_cited",
