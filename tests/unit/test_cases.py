@@ -123,3 +123,22 @@ async def test_the_case_of_a_failure_ends_in_it() -> None:
     case = await case_of(Permanent("no such model", kind="rejected"))
     assert (case.run.status, case.ending.type, case.attempts[-1].outcome) == ("failed", "run.failed", "bury")
     assert isinstance(case.ending.data, dict) and case.ending.data["code"] == "rejected"
+
+
+def test_a_case_of_the_first_format_can_be_read_for_ever() -> None:
+    case = read(Path(__file__).parents[1] / "data" / "case_1.json")
+    assert (case.written.release, case.written.redacted, case.note[:9]) == ("0.1.0", {"email": 1}, "The quote")
+    assert (case.run.id, case.run.status, case.agent.spec) == (f"resp_{1:032}", "completed", "agent.agents:documents")
+    steps = [f"{it.route} {it.outcome}" for it in case.attempts]
+    assert steps[:4] == ["retrieve advance", "generate park", "generate advance", "validate advance"]
+    assert steps[4:] == ["repair postpone", "repair advance", "validate advance"]
+    faults = [asked.fault for asked in case.asked() if asked.fault]
+    assert [(it.error, it.kind, it.wait_s) for it in faults] == [
+        ("Overloaded", "rate_limited", 3.0),
+        ("Transient", "transport", None),
+    ]
+    assert [it.fault.wait_s for it in case.attempts[1].refused] == [2.0]
+    assert isinstance(case.ending.data, dict) and case.ending.data["text"] == RIGHT["answer"]
+    assert set(case.sources) == {f"answer@{case.prompts['answer']}"}
+    for asked in case.asked():
+        assert read_effect(closed(asked.effect)).hash() == asked.hash, "hashes are for ever, too"
