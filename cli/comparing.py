@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from io import StringIO
 from itertools import zip_longest
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from agent.cases import Case
 from agent.cases.comparing import Difference, Section, sections
+from agent.testing.replaying import Missing, Replayed
 from cli.plain import plain
 
 MOST_LINES = 400
@@ -21,6 +23,29 @@ MOST_LINES = 400
 AROUND = 3
 """Lines that are shown around a change."""
 CHANGED = "yellow"
+PAPER = 110
+"""Columns of a report."""
+
+
+def tell(console: Console, done: Replayed) -> None:
+    """How a replay left the record: what was not on it, or what differs first, and then every part."""
+    if done.missing is not None:
+        _missing(console, done.missing)
+    show(console, done.then, done.now, done.difference)
+
+
+def as_text(done: Replayed) -> str:
+    """The same as plain text."""
+    paper = StringIO()
+    tell(Console(file=paper, width=PAPER, color_system=None, highlight=False), done)
+    return paper.getvalue()
+
+
+def _missing(console: Console, missing: Missing) -> None:
+    console.print(Text(f"not as recorded: {plain(str(missing))}", style="bold"), soft_wrap=True)
+    styles = {"+": "green", "-": "red", "@": "dim"}
+    for line in missing.unlike:
+        console.print(Text(plain(line), style=styles.get(line[:1], "")), soft_wrap=True)
 
 
 def show(console: Console, then: Case, now: Case, difference: Difference | None) -> None:

@@ -7,18 +7,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from agent.errors import Misconfigured
-from agent.testing.replaying import Missing, Replayed
+from agent.testing.replaying import Replayed
 from agent.testing.replaying import replay as replayed
 from cli import machine
 from cli.case_of import case_of
-from cli.comparing import as_json, show
+from cli.comparing import as_json as parts
+from cli.comparing import tell
 from cli.exits import Exit, leave
 from cli.find import DataDir, settings_for
 from cli.logs import configure
-from cli.plain import plain
 
 console = Console(highlight=False)
 
@@ -49,24 +48,14 @@ def replay(
 
 
 def _tell(done: Replayed) -> None:
-    then, now = done.then, done.now
     if done.as_recorded:
-        told = f"as recorded: {len(now.events)} events, {len(now.attempts)} attempts, {now.ending.type}"
-        console.print(f"{then.run.id} {told}", markup=False, soft_wrap=True)
-        return
-    if done.missing is not None:
-        _tell_missing(done.missing)
-    show(console, then, now, done.difference)
-
-
-def _tell_missing(missing: Missing) -> None:
-    console.print(Text(f"not as recorded: {plain(str(missing))}", style="bold"), soft_wrap=True)
-    styles = {"+": "green", "-": "red", "@": "dim"}
-    for line in missing.unlike:
-        console.print(Text(plain(line), style=styles.get(line[:1], "")), soft_wrap=True)
+        told = f"as recorded: {len(done.now.events)} events, {len(done.now.attempts)} attempts, {done.now.ending.type}"
+        console.print(f"{done.then.run.id} {told}", markup=False, soft_wrap=True)
+    else:
+        tell(console, done)
 
 
 def _tell_machine(done: Replayed) -> None:
     told: dict[str, Any] = {"run": done.then.run.id, "as_recorded": done.as_recorded}
     told["missing"] = None if done.missing is None else {"what": str(done.missing), "unlike": done.missing.unlike}
-    machine.tell(told | as_json(done.then, done.now, done.difference))
+    machine.tell(told | parts(done.then, done.now, done.difference))

@@ -1,11 +1,14 @@
 """For whoever writes steps and agents: everything a test needs to run them without an engine and without waiting."""
 
 from agent.testing.access import MemoryAccess
+from agent.testing.asserting import assert_answered, assert_failed, assert_never_shown, assert_repaired
 from agent.testing.callers import MemoryCallers
 from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
 from agent.testing.conversations import MemoryConversations
+from agent.testing.faults import FAULTS, fault
+from agent.testing.guard import LiveCall, forbid_live_calls
 from agent.testing.jobs import MemoryJobs
 from agent.testing.letters import MemoryLetters
 from agent.testing.memory import MemoryLedger
@@ -21,6 +24,7 @@ from agent.testing.streams import MemoryStreams
 from agent.testing.webhooks import MemoryWebhooks
 
 __all__ = [
+    "FAULTS",
     "AttemptRow",
     "AuditRow",
     "CallRow",
@@ -29,6 +33,7 @@ __all__ = [
     "Handle",
     "HeldClock",
     "KeyRow",
+    "LiveCall",
     "MemoryAccess",
     "MemoryCallers",
     "MemoryCancels",
@@ -49,7 +54,13 @@ __all__ = [
     "Story",
     "Unscripted",
     "WorkRow",
+    "assert_answered",
+    "assert_failed",
+    "assert_never_shown",
+    "assert_repaired",
     "both",
     "calls",
+    "fault",
+    "forbid_live_calls",
     "says",
 ]

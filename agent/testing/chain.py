@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from agent.approvals import Decided, Decision
 from agent.cases import Case, made
-from agent.definition import BoundAgent
+from agent.definition import Agent, BoundAgent
 from agent.envelope import seal, unseal
 from agent.events import Ending, Event, RequestReceived
 from agent.ports import DEFAULT_PROJECT, Delivery, Ledger, NewRun, RunView, Streams, Unreadable
@@ -17,6 +17,7 @@ from agent.request import Message, Request
 from agent.testing.approvals import MemoryApprovals
 from agent.testing.cases import case_rows
 from agent.testing.memory import MemoryLedger
+from agent.testing.script import Script
 from agent.testing.streams import MemoryStreams
 
 BATCH = 100
@@ -60,6 +61,15 @@ class Chain:
         self.streams = MemoryStreams()
         self._handle = handle
         self._numbers = count(1)
+
+    @classmethod
+    def of(
+        cls, agent: Agent, script: Script, *, prompts: PromptBook | None = None, approve: bool | None = None
+    ) -> Chain:
+        """The chain of an agent, whose questions to the world the script answers: see `agent.testing.rehearsal`."""
+        from agent.testing.rehearsal import rehearse  # it brings a worker's own code, and this class
+
+        return rehearse(agent, script, prompts=prompts, approve=approve)
 
     async def ask(self, question: str) -> Story:
         """Open a run with one question and take it to its ending. Raises as `run` does."""

@@ -54,6 +54,7 @@ def forbid_live_calls(*, loopback: bool = True) -> Iterator[None]:
 def _watched(connect: Any, loopback: bool) -> Any:
     def watching(self: socket.socket, address: Any) -> Any:
         if self.family in (socket.AF_INET, socket.AF_INET6) and not (loopback and is_here(str(address[0]))):
+            self.close()  # whoever opened it expects no such error
             raise LiveCall(f"something connects to {address[0]}:{address[1]}, and nothing may call out here")
         return connect(self, address)
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from agent.effects import Answer, AnyEffect, Effect
+from agent.effects import KINDS, Answer, AnyEffect, CallModel, Effect
+from agent.testing.faults import fault
 
 Asked = TypeVar("Asked", bound=AnyEffect)
 Said = BaseModel | Exception
@@ -25,17 +26,25 @@ class Unscripted(BaseException):
 
 
 class Script:
-    """An `Ask` that answers from a table by effect type, and keeps what it was asked in `asked`.
+    """An `Ask` that answers from a table by effect type (or its name), and keeps what it was asked in `asked`.
 
-    An exception in the table is raised instead of returned. Raises `Unscripted` for an effect that has no line, or
-    none left.
+    An exception in the table is raised instead of returned. Instead of a table there may be a model's answers alone:
+    `Script(says("Noon."))`. `faults` are what its first calls meet before that, by name or as `fault` makes them.
+    Raises `Unscripted` for an effect that has no line, or none left.
     """
 
-    def __init__(self, lines: Mapping[type[AnyEffect], Line] | None = None) -> None:
+    def __init__(
+        self,
+        lines: Mapping[Any, Line] | Said | None = None,
+        *more: Said,
+        faults: Iterable[str | Said] = (),
+    ) -> None:
         self.asked: list[AnyEffect] = []
         self._lines: dict[type[AnyEffect], deque[Said] | Callable[[Any], Said]] = {}
-        for effect, line in (lines or {}).items():
-            self._lines[effect] = line if callable(line) else deque(line)
+        table: Mapping[Any, Line] = {CallModel: [lines, *more]} if isinstance(lines, Said) else lines or {}
+        for effect, line in table.items():
+            self._lines[_kind(effect)] = line if callable(line) else deque(line)
+        self._faults = deque(fault(it) if isinstance(it, str) else it for it in faults)
 
     async def __call__(self, effect: Effect[Answer], /) -> Answer:
         self.asked.append(effect)
@@ -56,10 +65,17 @@ class Script:
 
     def left(self) -> Mapping[str, int]:
         """How many scripted answers nobody asked for, by the effect's type; an empty mapping once all are said."""
+        if self._faults:
+            return {"faults": len(self._faults), **self._unsaid()}
+        return self._unsaid()
+
+    def _unsaid(self) -> dict[str, int]:
         unsaid = {effect.type: len(line) for effect, line in self._lines.items() if isinstance(line, deque)}
         return {name: count for name, count in unsaid.items() if count}
 
     def _next(self, effect: AnyEffect) -> Said:
+        if self._faults and isinstance(effect, CallModel):
+            return self._faults.popleft()
         line = self._lines.get(type(effect))
         if line is None:
             raise Unscripted(f"the script has no line for {effect.type!r}: {effect!r}")
@@ -68,3 +84,13 @@ class Script:
         if not line:
             raise Unscripted(f"the script has no line left for {effect.type!r}, ask {len(self.of(type(effect)))}")
         return line.popleft()
+
+
+def _kind(effect: type[AnyEffect] | str) -> type[AnyEffect]:
+    """An effect's type, by itself or by its name. Raises `ValueError` for a name that is none."""
+    if not isinstance(effect, str):
+        return effect
+    try:
+        return KINDS[effect]
+    except KeyError:
+        raise ValueError(f"no question is called {effect!r}; there is {', '.join(KINDS)}") from None

@@ -57,7 +57,7 @@ async def test_a_script_may_answer_with_a_function() -> None:
 
 @pytest.mark.parametrize("lines", [{}, {Search: []}, {Search: [RequestReceived(agent="a")]}])
 async def test_what_is_not_scripted_fails_past_every_handler_of_errors(lines: dict[type[Search], list[Event]]) -> None:
-    script = Script(lines)  # type: ignore[arg-type]
+    script = Script(lines)
     with pytest.raises(Unscripted, match="search"):
         try:
             await script(SEARCH)
