@@ -3,12 +3,13 @@
 from agent.checks.citing import cite, supports
 from agent.checks.claims import claims_are_cited, names_are_cited
 from agent.checks.draft import Check, Cited, Draft, grounding
+from agent.checks.grounding import GROUNDED as _GROUNDED
 from agent.checks.grounding import (
-    GROUNDED,
     answers_something,
     citations_are_given,
     passages_exist,
 )
+from agent.checks.harmless import HARMLESS, no_active_markup, no_foreign_links, prompt_is_kept
 from agent.checks.language import language, language_is_the_questions
 from agent.checks.parsing import CitedAnswer, Quoted, parse, schema
 from agent.checks.quoting import QuoteVerdict, quote_verdicts, quotes_are_found
@@ -17,6 +18,7 @@ from agent.checks.stock import forbidden, length, matches_schema
 
 __all__ = [
     "GROUNDED",
+    "HARMLESS",
     "Check",
     "CitationScores",
     "Cited",
@@ -36,10 +38,16 @@ __all__ = [
     "length",
     "matches_schema",
     "names_are_cited",
+    "no_active_markup",
+    "no_foreign_links",
     "parse",
     "passages_exist",
+    "prompt_is_kept",
     "quote_verdicts",
     "quotes_are_found",
     "schema",
     "supports",
 ]
+
+GROUNDED = (*_GROUNDED, *HARMLESS)
+"""What the answers of the `documents` agent pass, in the order in which their problems are told."""

@@ -38,6 +38,8 @@ class Draft:
     """What was mended in `raw` before it could be read: `thoughts`, `fence`, `prose`, `lenient`."""
     results: tuple[CalledTool, ...] = ()
     """What the agent's own tools brought in this run, oldest first."""
+    told: str = ""
+    """The agent's own prompt as its author wrote it: what its answers should not repeat."""
 
 
 Check = Callable[[Draft], Iterable[str | Evidence]]

@@ -23,7 +23,8 @@ from agent.checks.structured import structured
 from agent.effects import Ask
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, RunFailed, ToolsRequested, VerdictGiven
 from agent.items import FunctionTool
-from agent.prompting import shortened
+from agent.prompting import PromptBook, shortened
+from agent.prompting.prompt import HEADER
 from agent.request import Request
 from agent.run import Run
 from agent.steps.generate import passages_of
@@ -45,10 +46,12 @@ class Validate:
     output: Output | None
     no_answer_text: str
     tools: Toolbox = field(default_factory=Toolbox)
+    prompt: str = ""
+    book: PromptBook | None = None
 
     @classmethod
     def of(cls, parts: Parts) -> Validate:
-        return cls(parts.checks, parts.output, parts.no_answer_text, parts.tools)
+        return cls(parts.checks, parts.output, parts.no_answer_text, parts.tools, parts.prompt, parts.book)
 
     async def __call__(self, event: AnswerDrafted, run: Run, ask: Ask, /) -> Sequence[Event]:
         if event.finish_reason in ("refusal", "content_filter"):
@@ -94,7 +97,12 @@ class Validate:
     def _read(self, event: AnswerDrafted, run: Run) -> Draft | VerdictGiven:
         """The draft in its parts, or why it cannot be taken apart. Plain text needs no reading, even if it was cut."""
         draft = partial(
-            Draft, raw=event.draft, request=run.request, passages=passages_of(run), results=tuple(results_of(run))
+            Draft,
+            raw=event.draft,
+            request=run.request,
+            passages=passages_of(run),
+            results=tuple(results_of(run)),
+            told=self._told(run),
         )
         if self.output is None:
             said = formed(event, run.request)
@@ -108,6 +116,14 @@ class Validate:
         if not isinstance(value, CitedAnswer):
             return draft(answer=answer, value=value)
         return draft(answer=value.answer, citations=value.cited(), no_answer=value.no_answer, value=value)
+
+    def _told(self, run: Run) -> str:
+        """What the agent's author wrote for the model. Raises `Unfamiliar` if the run's version is not here."""
+        version = run.prompts.get(self.prompt)
+        if self.book is None or version is None:
+            return ""
+        sources = self.book.get(self.prompt, version).sources
+        return "\n\n".join(text for name, text in sources.items() if name != HEADER)
 
     def _judge(self, draft: Draft, silent: bool, repairs: int) -> list[VerdictGiven]:
         """What can be read has the form that was asked for: that is a verdict too."""

@@ -226,7 +226,7 @@ async def test_models_are_those_of_the_script_and_a_default() -> None:
     ("line", "problem"),
     [
         ({"anser": "x"}, "anser: Extra inputs are not permitted"),
-        ({}, "a line needs an answer, tool_calls or a fault"),
+        ({}, "a line needs an answer, tool_calls, obedience or a fault"),
         ({"answer": "x", "attempt": 0}, "attempt: Input should be greater than or equal to 1"),
         ({"fault": "explode"}, "fault: Input tag 'explode'"),
         ({"fault": {"kind": "server_error", "status": 418}}, "fault.server_error.status: Input should be 500"),

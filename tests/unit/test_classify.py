@@ -51,6 +51,13 @@ def waits(**headers: str) -> float:
     return error.retry_after_s
 
 
+@pytest.mark.parametrize("message", [{"content": f"It is {KEY}."}, {"content": "Hm.", "reasoning_content": KEY}])
+def test_a_reply_that_tells_the_key_is_none_and_is_not_asked_for_again(message: dict[str, str]) -> None:
+    error = failure(completion(message))
+    assert isinstance(error, Permanent) and error.kind == "rejected" and KEY not in str(error)
+    assert error.cost_usd == Decimal("0.003")
+
+
 def test_a_good_reply_is_an_answer_with_its_usage_and_cost() -> None:
     assert read(completion()) == ModelAnswer(
         text="Hello",

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from agent.adapters.model.calls import read_calls, read_logprobs, read_reasoning
-from agent.adapters.model.complaint import complaint, excerpt
+from agent.adapters.model.complaint import complaint, excerpt, tells
 from agent.adapters.model.prices import cost
 from agent.adapters.model.retry_after import retry_after_s
 from agent.effects import CallModel, ModelAnswer
@@ -96,7 +96,8 @@ def classify(
     Raises:
         Overloaded: the endpoint named a time to wait, or answered 429.
         Transient: `server`, `malformed` or `empty`; with `usage` and `cost_usd` if the reply told them.
-        Permanent: `quota`, `unauthorized`, `context_length_exceeded` or `rejected`.
+        Permanent: `quota`, `unauthorized`, `context_length_exceeded` or `rejected`, which also stands for a reply that
+            tells the key.
     """
     if not reply.succeeded:
         raise _refusal(reply, endpoint, secret)
@@ -106,7 +107,9 @@ def classify(
         usage = _usage(data.get("usage"))
         said = _said(data, secret, tools=bool(asked and asked.tools))
     except _Unusable as unusable:
-        error = Transient(f"{endpoint} answered {reply.status} with {unusable}", kind=unusable.kind)
+        # Whoever made it tell the key would have it told again.
+        failure = Permanent if unusable.kind == "rejected" else Transient
+        error = failure(f"{endpoint} answered {reply.status} with {unusable}", kind=unusable.kind)
         error.usage, error.cost_usd = usage, _bill(usage, model)
         raise error from None
     wanted = asked is not None and asked.wishes.top_logprobs is not None
@@ -195,7 +198,10 @@ def _said(data: dict[str, Any], secret: str, *, tools: bool) -> _Said:
         raise _Unusable("no text", kind="empty")
     # Some endpoints say `stop` after calls; a name for it is enough here.
     reason = "tool_calls" if calls and reason == "stop" else reason
-    return _Said(text, reason, choice, calls, read_reasoning(message))
+    thoughts = read_reasoning(message)
+    if tells(secret, text, thoughts, *(call.arguments for call in calls)):
+        raise _Unusable("the key that it was asked with", kind="rejected")
+    return _Said(text, reason, choice, calls, thoughts)
 
 
 def _calls(message: dict[str, Any]) -> tuple[FunctionCall, ...]:

@@ -60,6 +60,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def tells(secret: str, *texts: str) -> bool:
+    """Whether a key stands in one of these texts: an endpoint that shows what it was sent may be asked to."""
+    return len(secret) >= _SHORTEST_SECRET and any(secret in text for text in texts)
+
+
 def excerpt(text: str, secret: str = "", limit: int = EXCERPT_CHARS) -> str:
     """At most `limit` characters on one line: without `secret`, control characters and other unprintable ones."""
     if len(secret) >= _SHORTEST_SECRET:

@@ -10,6 +10,7 @@ from agent.errors import Misconfigured
 from agent.testing.fake_model.call import PROMPT_HEADER, RUN_HEADER, Call, prompt_name, read_body, text_of
 from agent.testing.fake_model.completion import Completion, dumps, error_payload, json_reply
 from agent.testing.fake_model.log import Entry, Log, entry_of
+from agent.testing.fake_model.obedience import obey
 from agent.testing.fake_model.script import Line, Playing, Script, ScriptedToolCall
 from agent.testing.fake_model.wire import MAX_BODY_BYTES, Reply, Request
 
@@ -52,7 +53,7 @@ class FakeApp:
         body, problem = read_body(request)
         run, prompt = request.headers.get(RUN_HEADER), request.headers.get(PROMPT_HEADER)
         n, attempt = self._log.next_call(run, prompt_name(prompt))
-        call = Call(n, run, prompt, attempt, body, problem)
+        call = Call(n, run, prompt, attempt, body, problem, request.headers.get("authorization", ""))
         entry = entry_of(call, request, self._now_s())
         reply = self._decide(call, entry)
         entry.status = None if reply.only_bytes == 0 else reply.status
@@ -116,12 +117,14 @@ def _played(line: Line, call: Call, entry: Entry) -> Reply:
 
 def _completion(line: Line, call: Call) -> Completion:
     usage = None if line.usage == "none" else line.usage
-    tools = tuple(_tool_call(call, place, tool) for place, tool in enumerate(line.tool_calls))
+    obeyed = obey(call) if line.obedient else None
+    wanted = obeyed.calls if obeyed else line.tool_calls
+    tools = tuple(_tool_call(call, place, tool) for place, tool in enumerate(wanted))
     return Completion(
         n=call.n,
         created=int(time.time()),
         model=call.model,
-        content=_content(line, call),
+        content=obeyed.content if obeyed else _content(line, call),
         prompt_chars=sum(len(text_of(message)) for message in call.messages),
         tool_calls=tools,
         reasoning=line.reasoning,

@@ -30,6 +30,7 @@ class Call:
     attempt: int
     body: dict[str, Any] | None
     problem: str | None = None
+    authorization: str = ""
 
     @property
     def model(self) -> str:

@@ -59,6 +59,8 @@ class Line(_Strict):
     answer: str | dict[str, Any] | list[Any] | None = None
     """Text, or what is sent as its JSON text. `{{question}}` and `{{n}}` are filled in."""
     tool_calls: tuple[ScriptedToolCall, ...] = ()
+    obedient: bool = False
+    """Follows every instruction that it finds in any message, whoever wrote it: see `obedience`."""
     reasoning: str | None = None
     """Thoughts, told beside the answer as `reasoning_content`."""
     finish_reason: str | None = None
@@ -80,12 +82,12 @@ class Line(_Strict):
     @model_validator(mode="after")
     def _says_something(self) -> Line:
         if not self.has_answer and self.fault is None:
-            raise ValueError("a line needs an answer, tool_calls or a fault")
+            raise ValueError("a line needs an answer, tool_calls, obedience or a fault")
         return self
 
     @property
     def has_answer(self) -> bool:
-        return self.answer is not None or bool(self.tool_calls)
+        return self.answer is not None or bool(self.tool_calls) or self.obedient
 
     def fault_for(self, call: Call) -> Fault | None:
         """The fault, if it concerns this call."""
