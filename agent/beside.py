@@ -25,7 +25,7 @@ async def beside(work: Callable[[], T], *, most_s: float, what: str) -> T:
     """What `work` brings. Raises what it raises, and `TooSlow` after `most_s` seconds; `what` names it in that error.
 
     Work that is not waited for any more is broken off where Python can do that: not inside a call that holds the
-    interpreter, such as a pattern of `re` that runs away. A worker that is held up by one for long ends itself.
+    interpreter, such as a pattern of `re` that runs away. A worker that is held by one ends itself (`workers.blocked`).
     """
     thread = _Thread(work, asyncio.get_running_loop())
     thread.start()

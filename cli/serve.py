@@ -39,6 +39,7 @@ def worker(
     data_dir: DataDir = None,
 ) -> None:
     """Work on the streams. Any number of workers may run."""
+    from workers.blocked import unblocked
     from workers.serve import serve  # the model client takes half a second to import
 
     settings = settings_for(data_dir)
@@ -46,7 +47,7 @@ def worker(
     urls = running(settings)
     chosen = tuple(route.strip() for route in routes.split(",") if route.strip())
     loop.run_until_stopped(
-        lambda stop: serve(settings, *urls, stop, chosen, lambda: say_ready("worker"), relaying=relay)
+        lambda stop: unblocked(serve(settings, *urls, stop, chosen, lambda: say_ready("worker"), relaying=relay))
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -71,3 +73,21 @@ async def test_a_check_that_hangs_ends_its_run_with_a_typed_failure_after_three_
     assert isinstance(outcomes[2], Bury)
     assert outcomes[2].failure.code == "too_slow"
     assert "Checking the answer took too long" in outcomes[2].failure.message
+
+
+HOLDS = """
+import asyncio, re
+from agent.beside import beside
+from workers.blocked import unblocked
+
+async def work():
+    await beside(lambda: re.match("(a+)+$", "a" * 64 + "b"), most_s=0.1, what="a pattern that runs away")
+
+asyncio.run(unblocked(work(), most_s=0.5))
+"""
+
+
+def test_a_process_whose_interpreter_is_held_for_good_ends_itself_and_says_where() -> None:
+    ended = subprocess.run([sys.executable, "-c", HOLDS], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "Timeout (0:00:00.5" in ended.stderr and "in match" in ended.stderr, ended.stderr
