@@ -187,7 +187,7 @@ class Case(Part):
     events: tuple[Happened, ...]
     attempts: tuple[Attempt, ...] = ()
     earlier: tuple[Asked, ...] = ()
-    """What generations before this one had asked: what they paid for is not paid for again."""
+    """What generations before this one had asked, and attempts whose row is lost: it is not paid for again."""
     cost: Cost = Cost()
 
     @property

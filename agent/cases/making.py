@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -76,7 +76,7 @@ def made(
         request=opened(rows.run["request"]),
         events=tuple(map(_happened, events)),
         attempts=tuple(attempts),
-        earlier=tuple(_asked(row, placed=True) for row in rows.calls if row["generation"] < number),
+        earlier=tuple(_asked(row, placed=True) for row in _elsewhere(rows, number)),
         cost=_cost(rows, number),
     )
 
@@ -108,6 +108,14 @@ def models_of(attempts: Iterable[Attempt]) -> tuple[str, ...]:
         wanted |= dict.fromkeys(it.model for it in attempt.refused if it.model)
         wanted |= dict.fromkeys(it.effect["model"] for it in attempt.asked if it.type == CallModel.type)  # type: ignore[index]
     return tuple(wanted)
+
+
+def _elsewhere(rows: Rows, generation: int) -> Iterator[Row]:
+    """Calls of earlier generations, and of attempts whose own row a crash of the database took."""
+    known = {row["token"] for row in rows.attempts}
+    for row in rows.calls:
+        if row["generation"] < generation or (row["generation"] == generation and row["token"] not in known):
+            yield row
 
 
 def _ran(run: Row, generation: int, events: Sequence[Row], began_with: int) -> Ran:

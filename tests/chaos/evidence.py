@@ -15,7 +15,7 @@ from tests.chaos.notebook import read
 Row = dict[str, Any]
 SUBJECTS = (
     *("asks", "replies", "faults", "feed", "sizes", "doctor", "span", "order", "model", "caught_up"),
-    *("runs", "events", "work", "attempts", "calls", "letters", "deaths", "troubles"),
+    *("runs", "events", "work", "attempts", "calls", "letters", "deaths", "troubles", "replays"),
 )
 ENDED = frozenset({"completed", "failed", "incomplete", "cancelled"})
 """What a Response object says of a run that is over."""
@@ -53,6 +53,7 @@ class Evidence:
     letters: list[Row] = field(default_factory=list)
     deaths: list[Row] = field(default_factory=list)
     troubles: list[Row] = field(default_factory=list)
+    replays: list[Row] = field(default_factory=list)
     slack: float = 1.0
     """How many times as long everything may take."""
 

@@ -18,6 +18,7 @@ from tests.chaos.faults import TABLE
 from tests.chaos.load import Ask
 from tests.chaos.notebook import Notebook, read
 from tests.chaos.plan import Planned, draw
+from tests.chaos.replays import replay_some
 from tests.chaos.stage import Stage, set_up
 from tests.disks import Disk
 
@@ -104,6 +105,7 @@ async def _look_back(stage: Stage, order: Order) -> None:
     await stage.model.remember()
     stage.notes.note_all("model", stage.model.calls)
     await watch.copy_tables(stage)
+    await replay_some(stage, order.seed, order.seconds)
 
 
 async def _read_again(stage: Stage, order: Order) -> None:

@@ -186,6 +186,10 @@ def redis_has_grown(evidence: Evidence) -> None:
     evidence.sizes[1]["used_bytes"] += 50_000_000
 
 
+def went_another_way(evidence: Evidence) -> None:
+    evidence.replays.append({"run": "resp_a", "status": "completed", "same": False, "why": "event 3"})
+
+
 PLANTED: dict[str, tuple[Plant, ...]] = {
     "I1": (never_ended, ended_too_late, lost_with_its_ledger, work_left_over),
     "I2": (two_readers_two_answers, seen_under_way_after_the_end),
@@ -209,4 +213,5 @@ PLANTED: dict[str, tuple[Plant, ...]] = {
         *(handed_out_again_by_a_rolling_restart, tried_again_after_a_rolling_restart),
         a_worker_that_did_not_stop,
     ),
+    "I14": (went_another_way,),
 }

@@ -194,3 +194,13 @@ async def test_the_agent_is_the_one_that_the_case_names() -> None:
     named = case.model_copy(update={"agent": case.agent.model_copy(update={"spec": "agent.agents:documents"})})
     bound, _ = bound_for(named)
     assert bound.agent is documents and bound.version == case.agent.version
+
+
+async def test_an_attempt_whose_row_the_database_lost_changes_nothing() -> None:
+    it = chain(WRONG, RIGHT)
+    story = await it.ask(QUESTION)
+    lost = next(token for token, row in it.ledger.attempts.items() if row.route == "generate")
+    del it.ledger.attempts[lost]
+    done = await again(it.case(story))
+    assert done.as_recorded, done.difference
+    assert len(done.then.earlier) == 1

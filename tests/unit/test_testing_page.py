@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.runs import RIGHT, WRONG, case_of
 
 pytest_plugins = ["pytester"]
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "testing.md").read_text()
 BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 INSTALLED = any(it.name == "cuelight" for it in metadata.entry_points(group="pytest11"))
 PLUGIN = () if INSTALLED else ("-p", "cli.pytest_plugin")
@@ -33,6 +35,12 @@ def run(desk: pytest.Pytester, *words: str) -> pytest.RunResult:
 def test_every_block_of_the_page_passes(desk: pytest.Pytester) -> None:
     desk.makepyfile(test_page="\n".join(BLOCKS))
     run(desk).assert_outcomes(passed=6)
+
+
+def test_the_plugin_comes_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["pytest11"] == {"cuelight": "cli.pytest_plugin"}
+    assert (ROOT / "cli" / "pytest_plugin.py").is_file()
 
 
 async def kept() -> Case:
@@ -81,7 +89,7 @@ def test_what_calls_out_fails_while_a_chain_is_there(desk: pytest.Pytester) -> N
 def test_the_plugin_imports_nothing_of_ours_before_it_is_used(
     desk: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     desk.makepyfile("""
         import sys
 

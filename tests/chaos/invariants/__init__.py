@@ -12,6 +12,7 @@ from tests.chaos.invariants.health import i10_doctor_is_content, i11_recovers_in
 from tests.chaos.invariants.keys import i6_same_key_same_response
 from tests.chaos.invariants.letters import i9_letters_for_a_reason
 from tests.chaos.invariants.payments import i5_paid_once
+from tests.chaos.invariants.replays import i14_runs_replay_as_recorded
 from tests.chaos.invariants.rolls import i13_a_rolling_restart_burns_nothing
 from tests.chaos.invariants.words import i4_only_accepted_words
 
@@ -31,6 +32,7 @@ INVARIANTS: dict[str, Invariant] = {
     "I11": i11_recovers_in_time,
     "I12": i12_back_to_baseline,
     "I13": i13_a_rolling_restart_burns_nothing,
+    "I14": i14_runs_replay_as_recorded,
 }
 TIMED = frozenset({"I11"})
 """What a slow machine breaks without anybody's fault."""
