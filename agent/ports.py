@@ -30,6 +30,8 @@ class Pointer:
     attempt: int
     project: str = DEFAULT_PROJECT
     trace: str = ""
+    bulk: bool = False
+    """Nobody holds a connection for it: it goes behind work that somebody waits for."""
 
     @property
     def key(self) -> Key:
@@ -118,10 +120,12 @@ class NewRun:
     """The API process and connection that waits for the run."""
     key: str | None = None
     """The id of the key that it was asked for with."""
+    bulk: bool = False
+    """Whether nobody waits for it while it runs: a background response."""
 
     @property
     def pointer(self) -> Pointer:
-        return Pointer(self.id, 1, 1, self.route, 1, self.project, self.trace)
+        return Pointer(self.id, 1, 1, self.route, 1, self.project, self.trace, self.bulk)
 
 
 RunStatus = Literal["in_progress", "completed", "failed", "incomplete", "cancelled"]
@@ -281,7 +285,11 @@ class Streams(Protocol):
     """The transport: push wake-up, pending lists, backlog. Nothing depends on it for truth."""
 
     async def publish(self, pointer: Pointer, /) -> str:
-        """Hand a work row to its route; the id of the entry."""
+        """Hand a work row to its route; the id of the entry.
+
+        "" if as many entries of its project wait there as may (see `agent.fairness`): it stays in the ledger, and
+        the relay publishes it when its turn has come.
+        """
 
     async def ended(self, run: str, /) -> None:
         """Wake whoever waits for this run."""
@@ -401,13 +409,24 @@ class FeedRow:
     project: str
 
 
+class Swept(NamedTuple):
+    """How much due work was published, and whether there is more that could not be yet."""
+
+    published: int
+    more: bool = False
+
+
 class Sweeps(Protocol):
     """What the relay asks of the ledger. Every method raises `Transient` if the store, or what it calls, is away."""
 
     async def publish_due(
         self, publish: Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]], grace_s: float
-    ) -> int:
-        """Publish work that is due and stands in no stream; a fresh row's own worker gets `grace_s` to do it."""
+    ) -> Swept:
+        """Publish work that is due and stands in no stream; a fresh row's own worker gets `grace_s` to do it.
+
+        Each project and route gets its turn, and in it work that somebody waits for goes first. What `publish` holds
+        back stays.
+        """
 
     async def look_for(
         self, missing: Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]], age_s: float
@@ -495,7 +514,7 @@ class Transport(Streams, Protocol):
         """For each pointer and its entry: is the entry gone from its stream, and does nobody hold the lease?"""
 
     async def publish_all(self, pointers: Sequence[Pointer]) -> Sequence[str]:
-        """Hand many work rows to their routes in one go; the ids of the entries."""
+        """As `publish`, many work rows in one go."""
 
     async def feed(self, facts: Sequence[Mapping[str, str]], oldest_ms: int) -> None:
         """Write events to the feed and let go of what is older than `oldest_ms` (Unix time)."""

@@ -158,6 +158,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(3.0, gt=0)
     """Work whose worker has not been heard of for so long is taken over."""
     sweep_s: float = Field(0.5, gt=0)
+    queued_per_project: int = Field(20, ge=1, le=1_000_000)
     look_s: float = Field(5.0, gt=0)
     """Work that has not moved for so long is looked for in its stream, and published again if it is not there."""
     max_backlog_s: float = Field(30.0, gt=0)

@@ -49,6 +49,7 @@ from agent.adapters.streams.redis import RedisStreams
 from agent.definition import BoundAgent, load
 from agent.envelope import Envelope
 from agent.errors import Absent, Misconfigured
+from agent.fairness import Share
 from agent.inspection import Backlog, Overview
 from agent.ports import Notes, Place, Pointer, RunView, StoredPassage
 from agent.presence import Kind, present
@@ -167,8 +168,8 @@ class NotedStreams(RedisStreams):
         self._ledger = ledger
 
     async def publish(self, pointer: Pointer, /) -> str:
-        entry = await super().publish(pointer)
-        self._ledger.published_later(pointer, entry)
+        if entry := await super().publish(pointer):
+            self._ledger.published_later(pointer, entry)
         return entry
 
 
@@ -256,7 +257,7 @@ async def connected(
     try:
         ledger, library = PostgresLedger(pool, hot), Library(pool)
         keys, name = Keys(settings.redis_prefix), instance()
-        streams = RedisStreams(client, keys, name, settings.lease_s)
+        streams = RedisStreams(client, keys, name, settings.lease_s, Share(settings.queued_per_project))
         shelf = LedgerShelf(ledger, library)
         presence, meter = PostgresPresence(pool), PostgresMeter(pool)
         async with present(presence, name, kind, metadata.version("cuelight")) if kind else nullcontext():

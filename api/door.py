@@ -12,6 +12,7 @@ from agent.access import Access
 from agent.approvals import Approvals
 from agent.callers import Callers
 from agent.cancels import Cancels
+from agent.fairness import Queue
 from agent.inspection import Overview, Stall
 from agent.metering import Counters, Meter
 from agent.pacing import Hold
@@ -126,8 +127,8 @@ class Door:
     """What an operator has stopped, by its scope: `intake`, `route:NAME`."""
     stalled: Callable[[], Awaitable[Sequence[Stall]]] = no_stall
     """The routes where work waits and none is begun."""
-    waiting: Callable[[], Mapping[str, float]] = dict
-    """For how many seconds the oldest work of a route has waited to be begun, as it was seen last."""
+    waiting: Callable[[], Mapping[Queue, float]] = dict
+    """For how many seconds the oldest work of each line has waited to be begun, as it was seen last."""
     overview: Callable[[], Awaitable[Overview]] | None = None
     """What waits where, for monitoring."""
     holds: Callable[[], Awaitable[Sequence[Hold]]] | None = None

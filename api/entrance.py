@@ -10,6 +10,7 @@ import structlog
 
 from agent.callers import Claim, Retry
 from agent.errors import KeyTaken
+from agent.fairness import Queue
 from agent.pauses import INTAKE
 from agent.ports import NewRun
 from api.door import Door
@@ -63,7 +64,9 @@ class Entrance:
             return paused(pause.reason)
         waits, card = door.waiting(), door.agents.get(new.agent)
         routes = [] if card is None else [route.name for route in card.router.routes.values()]
-        oldest_s = max((waits.get(route, 0.0) for route in routes), default=0.0)
+        lanes = (False, True) if new.bulk else (False,)  # what somebody waits for overtakes the rest
+        ahead = (Queue(new.project, route, bulk) for route in routes for bulk in lanes)
+        oldest_s = max((waits.get(queue, 0.0) for queue in ahead), default=0.0)
         return overloaded(oldest_s) if oldest_s > door.settings.max_backlog_s else None
 
     async def _known(self, new: NewRun) -> str | None:

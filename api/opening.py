@@ -83,4 +83,5 @@ def new_run(id: str, card: AgentCard, request: AskedRequest, project: str, trace
         route=card.router.route(first).name,
         deadline_s=card.agent.budget.deadline_s,
         trace=trace,
+        bulk=request.background,
     )

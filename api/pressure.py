@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from agent.errors import Transient
+from agent.fairness import Queue
 from api.patience import Sleep, settle
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -19,13 +20,13 @@ EVERY_S = 1.0
 class Pressure:
     """Looks every second. What it cannot find out it takes for none: the ledger refuses requests itself then."""
 
-    def __init__(self, look: Callable[[], Awaitable[Mapping[str, float]]], sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, look: Callable[[], Awaitable[Mapping[Queue, float]]], sleep: Sleep = asyncio.sleep) -> None:
         self._look = look
         self._sleep = sleep
-        self._waits: Mapping[str, float] = {}
+        self._waits: Mapping[Queue, float] = {}
 
-    def waiting(self) -> Mapping[str, float]:
-        """For how many seconds the oldest work of each route has waited to be begun."""
+    def waiting(self) -> Mapping[Queue, float]:
+        """For how many seconds the oldest work of each line has waited to be begun."""
         return self._waits
 
     async def look(self) -> None:

@@ -35,7 +35,7 @@ async def serve(
     async with (
         connected(settings, database_url, redis_url, "api") as engines,
         PauseWatch(engines.pauses).running() as pauses,
-        Pressure(engines.look.waiting).running() as pressure,
+        Pressure(engines.look.pressure).running() as pressure,
     ):
         await lock(settings, engines.access)
         warn_of_no_address(settings)

@@ -31,14 +31,14 @@ async def _measure(url: str, requests: int) -> None:
         for _ in range(50):
             await _one(client)
         alone = sorted([await _one(client) for _ in range(requests)])
-    print(f"one at a time, {requests} requests: {_percentiles(alone)}")
+    print(f"one at a time, {requests} requests: {percentiles(alone)}")
     left = iter(range(requests * 4))
     await asyncio.gather(*(_lane(url, iter(range(2))) for _ in range(64)))
     began = time.perf_counter()
     lanes = await asyncio.gather(*(_lane(url, left) for _ in range(64)))
     many = sorted(took for lane in lanes for took in lane)
     rate = len(many) / (time.perf_counter() - began)
-    print(f"64 in flight, {len(many)} requests: {rate:.0f} requests/s, {_percentiles(many)}")
+    print(f"64 in flight, {len(many)} requests: {rate:.0f} requests/s, {percentiles(many)}")
 
 
 async def _lane(url: str, left: Iterator[int]) -> list[float]:
@@ -47,7 +47,7 @@ async def _lane(url: str, left: Iterator[int]) -> list[float]:
         return [await _one(client) for _ in left]
 
 
-def _percentiles(sorted_ms: list[float]) -> str:
+def percentiles(sorted_ms: list[float]) -> str:
     return f"p50 {sorted_ms[len(sorted_ms) // 2]:.1f} ms, p99 {sorted_ms[int(len(sorted_ms) * 0.99)]:.1f} ms"
 
 

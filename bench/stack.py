@@ -34,18 +34,20 @@ class Stack:
 
 
 @contextmanager
-def stack(*, fake: bool = True, lines: Sequence[Mapping[str, Any]] = ({},)) -> Iterator[Stack]:
+def stack(
+    *, fake: bool = True, lines: Sequence[Mapping[str, Any]] = ({},), settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """The service on a fresh data directory; it is gone afterwards. `lines` of the model's script get the answer."""
     with tempfile.TemporaryDirectory(prefix="cuelight-bench-") as home:
         Path(home).chmod(0o755)
         document = Path(home) / "lamp.md"
         document.write_text(DOCUMENT)
         if not fake:
-            with _up(Path(home), document, {}) as found:
+            with _up(Path(home), document, dict(settings or {})) as found:
                 yield found
             return
         with as_process(Script.of([{"answer": ANSWER, **line} for line in lines])) as model:
-            endpoint = {"CUELIGHT_MODEL_BASE_URL": model.base_url, "CUELIGHT_MODELS": "fake"}
+            endpoint = {"CUELIGHT_MODEL_BASE_URL": model.base_url, "CUELIGHT_MODELS": "fake", **(settings or {})}
             with _up(Path(home), document, endpoint) as found:
                 yield found
 

@@ -19,6 +19,7 @@ from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.redis import RedisStreams
 from agent.errors import Transient
+from agent.fairness import Share
 from agent.letters import Verdict
 from agent.settings import Settings
 from cli.exits import errors
@@ -52,7 +53,9 @@ async def operating(settings: Settings, urls: EngineUrls) -> AsyncIterator[Opera
     pool = await connect(urls.database_url, most=2)
     client = connect_streams(urls.redis_url)
     try:
-        streams = RedisStreams(client, Keys(settings.redis_prefix), "operator")
+        streams = RedisStreams(
+            client, Keys(settings.redis_prefix), "operator", share=Share(settings.queued_per_project)
+        )
         ledger = PostgresLedger(pool)
         yield Operating(
             PostgresLetters(pool),

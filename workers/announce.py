@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from agent.errors import Transient
@@ -18,9 +20,7 @@ async def announce(done: Pointer, outcome: Outcome, streams: Streams) -> None:
             case Advance(route=str(), delay_s=delay_s) if delay_s > 0:
                 return  # the relay publishes it when its time has come
             case Advance(events=events, route=str(route)):
-                await streams.publish(
-                    Pointer(*done.key[:2], done.seq + len(events), route, 1, done.project, done.trace)
-                )
+                await streams.publish(replace(done, seq=done.seq + len(events), route=route, attempt=1))
             case Advance() | Bury():
                 await streams.ended(done.run)
     except Transient as error:

@@ -85,7 +85,7 @@ class Recovery:
 
     async def _publish(self) -> None:
         """Not what is fresh: its own worker is about to, and two entries of one work get into each other's way."""
-        while count := await self._sweeps.publish_due(self._streams.publish_all, self._every_s):
+        while count := (await self._sweeps.publish_due(self._streams.publish_all, self._every_s)).published:
             metrics.PUBLISHED_AGAIN.inc(count)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -11,7 +12,7 @@ import structlog
 from agent.envelope import unseal
 from agent.errors import AgentError, Transient
 from agent.events import Event
-from agent.ports import FeedRow, Sweeps, Transport
+from agent.ports import FeedRow, Sweeps, Swept, Transport
 from agent.privacy import Privacy
 from agent.telemetry import metrics
 from workers.recover import Recovery
@@ -20,6 +21,9 @@ log = structlog.get_logger(__name__)
 
 FEED_EVERY_S = 0.1
 RING_S = 1.0
+AGAIN_S = 0.05
+SHARE_OF_TIME = 4
+"""Where work is held back the next sweep comes sooner, and no sweeping takes more than a fifth of the time."""
 PURGED_AT_ONCE = 200
 """Runs whose texts are removed in one transaction."""
 
@@ -60,11 +64,14 @@ class Relay:
             tasks.create_task(_repeat(stop, self._look_s, self.look_for))
             tasks.create_task(_repeat(stop, FEED_EVERY_S, self.feed))
 
-    async def publish_due(self) -> None:
-        count = await self._sweeps.publish_due(self._streams.publish_all, self._every_s)
-        if count:
-            metrics.PUBLISHED_AGAIN.inc(count)
-            log.info("published_by_relay", count=count)
+    async def publish_due(self) -> float | None:
+        """Seconds until it should be done again, where projects have more to do than may wait in the streams."""
+        began = time.monotonic()
+        swept = await self._sweeps.publish_due(self._streams.publish_all, self._every_s)
+        if swept.published:
+            metrics.PUBLISHED_AGAIN.inc(swept.published)
+            log.info("published_by_relay", count=swept.published)
+        return _again_s(swept, time.monotonic() - began)
 
     async def look_for(self) -> None:
         lost = await self._sweeps.look_for(self._recovery.missing, self._look_s)
@@ -115,16 +122,24 @@ def fact(row: FeedRow, types: Mapping[str, type[Event]]) -> dict[str, str]:
         return told
 
 
-async def _repeat(stop: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
+def _again_s(swept: Swept, took_s: float) -> float | None:
+    """Where nobody takes what stands in the streams, there is less of a hurry."""
+    soon_s = AGAIN_S if swept.published else 4 * AGAIN_S
+    return max(soon_s, SHARE_OF_TIME * took_s) if swept.more else None
+
+
+async def _repeat(stop: asyncio.Event, every_s: float, act: Callable[[], Awaitable[float | None]]) -> None:
+    """`act` may say that it should be done again sooner."""
     while not stop.is_set():
+        again_s: float | None = None
         try:
-            await act()
+            again_s = await act()
         except Transient as error:
             log.warning("sweep_failed", sweep=getattr(act, "__qualname__", "?"), error=str(error))
         except Exception:
             log.exception("sweep_broke", sweep=getattr(act, "__qualname__", "?"))
         try:
-            async with asyncio.timeout(every_s):
+            async with asyncio.timeout(every_s if again_s is None else min(again_s, every_s)):
                 await stop.wait()
         except TimeoutError:
             continue

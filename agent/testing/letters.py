@@ -77,7 +77,7 @@ class MemoryLetters:
     def _reopen(self, at: Pointer) -> Pointer:
         ledger, now = self._ledger, self._ledger.clock.now()
         run, events = ledger.runs[at.run], ledger.events[at.run]
-        again = replace(at, generation=at.generation + 1, attempt=1)
+        again = replace(at, generation=at.generation + 1, attempt=1, bulk=True)
         given = run.deadline - (run.reopened_at or run.created_at)
         run.generation, run.status, run.ended_at, run.ending = again.generation, "in_progress", None, None
         run.reopened_at, run.deadline, run.cancelled_by, run.delivered_at = now, now + given, None, None

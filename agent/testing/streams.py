@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 
 from agent.errors import Transient
+from agent.fairness import UNSHARED, Share
 from agent.ports import Delivery, Pointer, Unreadable
 
 Fields = dict[str, str]
@@ -31,8 +32,9 @@ class MemoryStreams:
     raises `Transient`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share = UNSHARED) -> None:
         self.reachable = True
+        self.share = share
         self.leases: dict[Pointer, str] = {}
         """The worker that holds the lease on a piece of work."""
         self._entries: dict[str, dict[str, _Entry]] = {}
@@ -44,7 +46,15 @@ class MemoryStreams:
     async def publish(self, pointer: Pointer, /) -> str:
         """As `Streams.publish`."""
         await self._turn()
-        return self.put(pointer.route, {name: str(value) for name, value in asdict(pointer).items()})
+        if self._waits(pointer) >= self.share.most(pointer):
+            return ""
+        told = {name: str(value) for name, value in asdict(pointer).items() if name != "bulk"}
+        return self.put(pointer.route, told | ({"bulk": "1"} if pointer.bulk else {}))
+
+    def _waits(self, pointer: Pointer) -> int:
+        """How many entries of its project nobody has read at its route."""
+        held = self._entries.get(pointer.route, {}).values()
+        return sum(not entry.read and entry.fields.get("project") == pointer.project for entry in held)
 
     async def ended(self, run: str, /) -> None:
         """As `Streams.ended`."""
@@ -153,6 +163,7 @@ def _read(route: str, entry: str, fields: Fields, worker: str) -> Delivery | Unr
             attempt=int(fields["attempt"]),
             project=fields["project"],
             trace=fields["trace"],
+            bulk=fields.get("bulk") == "1",
         )
     except (KeyError, ValueError) as error:
         return Unreadable(route, entry, fields, f"no pointer: {type(error).__name__}: {error}")

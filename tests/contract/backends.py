@@ -14,6 +14,7 @@ from agent.approvals import Approvals
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.envelope import Envelope
+from agent.fairness import Share
 from agent.jobs import Jobs
 from agent.letters import Letters
 from agent.metering import Counters, Meter
@@ -173,6 +174,9 @@ class Transport(Protocol):
     async def pending(self, route: str) -> list[str]:
         """Ids that were read and not acked."""
 
+    def shared(self, bulk: int) -> StreamsUnderTest:
+        """The same streams, of which a project may fill so much."""
+
 
 class MemoryStore:
     """The twin."""
@@ -283,3 +287,7 @@ class MemoryTransport:
 
     async def pending(self, route: str) -> list[str]:
         return self.streams.pending(route)
+
+    def shared(self, bulk: int) -> StreamsUnderTest:
+        self.streams.share = Share(bulk)
+        return self.streams

@@ -36,6 +36,7 @@ from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
 from agent.failures import FAILING, INVALID
+from agent.fairness import Share
 from agent.pacing import Target
 from agent.ports import Delivery, FeedRow, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
@@ -270,6 +271,9 @@ class RealTransport:
         await reader.join()
         return list(await reader.new(most)) if await self._unread(route) else []
 
+    def shared(self, bulk: int) -> RedisStreams:
+        return RedisStreams(self._client, self._keys, "tester", share=Share(bulk))
+
     async def _unread(self, route: str) -> bool:
         """Whether there is something to read: a reader would wait a second to find that there is not."""
         (group,) = await self._client.xinfo_groups(self._keys.work(route))
@@ -306,7 +310,7 @@ def _key(row: Any) -> Key:
 
 
 def _pointer(row: Any) -> Pointer:
-    return Pointer(*_key(row), row["route"], row["attempt"], row["project_id"], row["trace"])
+    return Pointer(*_key(row), row["route"], row["attempt"], row["project_id"], row["trace"], row["bulk"])
 
 
 def _sealed(row: Any) -> Sealed:

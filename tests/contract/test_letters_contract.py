@@ -79,7 +79,7 @@ async def test_replaying_opens_the_next_generation_of_the_same_run(store: Store)
     view = await store.ledger.view("resp_1", "default")
     assert view is not None and (view.status, view.generation) == ("in_progress", 2)
     assert view.ending is None and view.ended_at is None
-    assert await standing(store) == verdict.pointer == Pointer("resp_1", 2, 2, "second", 1, "default", "00-trace")
+    assert await standing(store) == verdict.pointer == Pointer("resp_1", 2, 2, "second", 1, "default", "00-trace", True)
     again = await begun(store, await standing(store))
     assert [event.key.seq for event in again.events] == [1, 2]
     assert again.remaining_s == pytest.approx(100_000, abs=30)

@@ -66,6 +66,14 @@ async def unpublished(desk: Desk) -> None:
     await desk.pool.execute("update work set due_at = now() - interval '1 minute'")
 
 
+async def test_work_that_is_held_back_behind_its_own_project_is_not_missing(desk: Desk) -> None:
+    for name, published in (("resp_1", True), ("resp_2", False)):
+        await desk.opened(name, publish=published)
+    await desk.pool.execute("update work set due_at = now() - interval '9 seconds'")
+    await desk.pool.execute("update work set due_at = now() - interval '1 minute' where run_id = 'resp_2'")
+    assert "unpublished-work" not in (await desk.run("doctor")).out
+
+
 async def stalled(desk: Desk) -> None:
     await desk.opened("resp_1")
     await desk.pool.execute("update work set due_at = now() - interval '1 minute'")

@@ -22,6 +22,7 @@ from openai._base_client import BaseClient
 
 from agent.access import Limits, Project
 from agent.errors import Transient
+from agent.fairness import Queue
 from agent.metering import Scope
 from agent.pauses import INTAKE, Pause
 from agent.ports import NewRun
@@ -285,7 +286,7 @@ async def _paused(stage: Stage) -> dict[str, Any]:
 
 
 async def _behind(stage: Stage) -> dict[str, Any]:
-    stage.door = replace(stage.door, waiting=lambda: {"retrieve": 500.0})
+    stage.door = replace(stage.door, waiting=lambda: {Queue("default", "retrieve"): 500.0})
     return {}
 
 

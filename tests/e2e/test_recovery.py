@@ -348,7 +348,7 @@ async def test_a_publication_that_timed_out_and_was_carried_out_is_published_aga
             await sweeps.publish_due(streams.publish_all, 0.0)
         os.kill(server.pid, SIGCONT)
         assert await server.up()
-        assert await sweeps.publish_due(streams.publish_all, 0.0) == 1
+        assert (await sweeps.publish_due(streams.publish_all, 0.0)).published == 1
         reader = streams.reader("first")
         await reader.join()
         found: list[Any] = list(await reader.new(10))

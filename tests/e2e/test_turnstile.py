@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from agent.access import Limits, Project
+from agent.fairness import Queue
 from agent.metering import WINDOW_S, Scope, Verdict
 from agent.ports import DEFAULT_PROJECT, Pointer
 from agent.testing.metering import MemoryCounters, MemoryMeter
@@ -213,17 +214,21 @@ async def test_what_runs_use_is_counted_while_they_are_under_way_and_once_more_a
 
 
 async def test_new_runs_are_refused_while_work_of_their_route_waits_too_long_and_known_ones_are_not() -> None:
-    waits = {"retrieve": 1.0, "elsewhere": 500.0}
+    line = Queue("default", "retrieve")
+    waits = {line: 1.0, Queue("default", "elsewhere"): 500.0, Queue("acme", "retrieve"): 500.0}
+    waits[line._replace(bulk=True)] = 500.0  # what somebody waits for overtakes it
     stage = Stage(lambda _: accepted(), waiting=lambda: waits)
     once = {"idempotency-key": "order-17"}
     async with stage.client() as client:
         first = await client.post("/v1/responses", json=QUESTION, headers=once)
         assert first.status_code == 200
-        waits["retrieve"] = 31.0
+        behind = await client.post("/v1/responses", json=QUESTION | {"background": True})
+        waits[line] = 31.0
         refused = await client.post("/v1/responses", json=QUESTION)
         again = await client.post("/v1/responses", json=QUESTION, headers=once)
-        waits["retrieve"] = 30.0
+        waits[line] = 30.0
         assert (await client.post("/v1/responses", json=QUESTION)).status_code == 200
+    assert behind.status_code == 503, "the background has a line of its own, and that is long"
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     assert refused.headers["retry-after"] == "5"
     assert again.json() == first.json()

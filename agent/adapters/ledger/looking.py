@@ -8,6 +8,7 @@ from dataclasses import fields
 from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
+from agent.fairness import Queue
 from agent.inspection import Backlog, CostLine, RunFilter, RunLine, Stall
 
 EXAMPLES = 5
@@ -34,6 +35,12 @@ class LedgerLook:
         with reached():
             rows = await self._pool.fetch(sql("waiting"))
         return {row["route"]: row["oldest_s"] for row in rows}
+
+    async def pressure(self) -> Mapping[Queue, float]:
+        """As `waiting`, for each line of work."""
+        with reached():
+            rows = await self._pool.fetch(sql("pressure"))
+        return {Queue(row["project"], row["route"], row["bulk"]): row["oldest_s"] for row in rows}
 
     async def letters(self) -> Mapping[str, int]:
         """How many dead letters wait for an operator, by error class."""

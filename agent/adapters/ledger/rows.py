@@ -126,7 +126,7 @@ def open_row(new: NewRun) -> tuple[Any, ...]:
         new.trace,
     )
     first = (new.first.type, new.first.version, new.first.data, new.first.agent)
-    return (*run, new.route, *first, new.fingerprint, new.holder, new.key, new.first.prompt)
+    return (*run, new.route, *first, new.fingerprint, new.holder, new.key, new.first.prompt, new.bulk)
 
 
 def key_row(new: NewRun) -> tuple[str, str, str, bytes, float]:

@@ -16,7 +16,7 @@ from agent.ports import Begun, Delivery, Pointer
 
 def place(row: Any) -> Pointer:
     where = (row["run_id"], row["generation"], row["seq"], row["route"], row["attempt"])
-    return Pointer(*where, row["project_id"], row["trace"])
+    return Pointer(*where, row["project_id"], row["trace"], row["bulk"])
 
 
 def taken(row: Any, by: str) -> Begun:

@@ -14,13 +14,16 @@ from agent.adapters.ledger.rows import columns, published_row
 from agent.adapters.ledger.standing import ended, place, taken
 from agent.envelope import Envelope, Key, Sealed
 from agent.outcome import failure_of
-from agent.ports import Begun, FeedRow, Pointer
+from agent.ports import Begun, FeedRow, Pointer, Swept
 
 Publish = Callable[[Sequence[Pointer]], Awaitable[Sequence[str]]]
 Missing = Callable[[Sequence[tuple[Pointer, str]]], Awaitable[Sequence[bool]]]
 Write = Callable[[Sequence[FeedRow]], Awaitable[None]]
 
 BATCH = 500
+TURN = 250
+"""The most rows that one project's turn at a route brings, and how many have their turn in one sweep."""
+TURNS = 20
 
 
 class PostgresSweeps:
@@ -29,14 +32,15 @@ class PostgresSweeps:
     def __init__(self, ledger: PostgresLedger) -> None:
         self._ledger = ledger
 
-    async def publish_due(self, publish: Publish, grace_s: float) -> int:
+    async def publish_due(self, publish: Publish, grace_s: float) -> Swept:
         async with _reached(), transaction(self._ledger.pool, durable=False) as connection:
-            pointers = [place(row) for row in await connection.fetch(sql("due"), grace_s, BATCH)]
-            if pointers:
-                found = zip(pointers, await publish(pointers), strict=True)
-                rows = [published_row(pointer, entry) for pointer, entry in found]
-                await connection.execute(sql("published"), *columns(rows, 5))
-        return len(pointers)
+            pointers = [place(row) for row in await connection.fetch(sql("due"), grace_s, TURN, TURNS)]
+            if not pointers:
+                return Swept(0)
+            found = zip(pointers, await publish(pointers), strict=True)
+            rows = [published_row(pointer, entry) for pointer, entry in found if entry]
+            await connection.execute(sql("published"), *columns(rows, 5))
+        return Swept(len(rows), more=True)
 
     async def look_for(self, missing: Missing, age_s: float) -> int:
         async with _reached():

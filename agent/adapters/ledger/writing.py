@@ -117,7 +117,7 @@ async def _run(connection: Connection, name: str, values: list[list[Any]]) -> li
 async def _open(connection: Connection, openings: Sequence[Opening]) -> None:
     await take_keys(connection, openings)
     mine = [write.new for write in openings if write.key is None or write.key.run == write.new.id]
-    await _run(connection, "open", columns(map(rows.open_row, mine), 18))
+    await _run(connection, "open", columns(map(rows.open_row, mine), 19))
 
 
 async def take_keys(connection: Connection, openings: Sequence[Opening]) -> None:

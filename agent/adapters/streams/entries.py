@@ -19,6 +19,7 @@ def fields(pointer: Pointer) -> list[Any]:
     return [
         *("run", pointer.run, "generation", pointer.generation, "seq", pointer.seq, "route", pointer.route),
         *("attempt", pointer.attempt, "project", pointer.project, "trace", pointer.trace),
+        *(("bulk", 1) if pointer.bulk else ()),
     ]
 
 
@@ -33,6 +34,7 @@ def read(route: str, entry: str, found: Mapping[str, str], worker: str) -> Deliv
             attempt=int(_text(found, "attempt")),
             project=_text(found, "project", ""),
             trace=_text(found, "trace", ""),
+            bulk=found.get("bulk") == "1",
         )
     except KeyError as error:
         return Unreadable(route, entry, dict(found), f"the entry has no field {error}")

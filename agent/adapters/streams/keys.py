@@ -23,6 +23,10 @@ class Keys:
     def group(self, route: str) -> str:
         return route
 
+    def queued(self, route: str) -> str:
+        """The hash that counts the entries of each project that wait in a route's stream; on the stream's slot."""
+        return f"{self.prefix}:queued:{{{route}}}"
+
     def lease(self, pointer: Pointer) -> str:
         """Who works on this attempt at this event; on the slot of its work stream."""
         return f"{self.prefix}:lease:{{{pointer.route}}}:{pointer.key}/{pointer.attempt}"

@@ -16,6 +16,7 @@ from agent.adapters.streams.client import AWAY, BLOCK_MS, SharedPipeline, away
 from agent.adapters.streams.keys import Keys
 from agent.epoch import Known, Seen
 from agent.errors import Transient
+from agent.fairness import UNSHARED, Share
 from agent.ports import Delivery, Pointer, Unreadable
 
 WAITERS_TTL_S = 3_600
@@ -27,7 +28,8 @@ NAMES_KEPT_MS = 3_600_000
 class RedisStreams:
     """See `agent.ports.Streams` and `agent.ports.Doorbell`. `instance` names this process."""
 
-    def __init__(self, client: Redis, keys: Keys, instance: str, lease_s: float = 3.0) -> None:
+    def __init__(self, client: Redis, keys: Keys, instance: str, lease_s: float = 3.0, share: Share = UNSHARED) -> None:
+        self._share = share
         self._lease_ms = int(lease_s * 1000)
         self._client = client
         self._keys = keys
@@ -36,11 +38,20 @@ class RedisStreams:
         self._heard = "0"
 
     async def publish(self, pointer: Pointer, /) -> str:
-        entry: str = await self._pipeline.do("XADD", self._keys.work(pointer.route), "*", *entries.fields(pointer))
+        entry: str = await self._pipeline.do(*self._publishing(pointer))
         return entry
 
+    def _publishing(self, pointer: Pointer) -> tuple[Any, ...]:
+        keys = (self._keys.work(pointer.route), self._keys.queued(pointer.route))
+        whose = (self._keys.group(pointer.route), pointer.project, self._share.most(pointer))
+        return ("EVAL", scripts.PUBLISH, 2, *keys, *whose, *entries.fields(pointer))
+
     async def take(self, delivery: Delivery, /) -> bool:
-        return bool(await self._pipeline.do("EVAL", scripts.TAKE, *self._held(delivery), self._lease_ms))
+        pointer = delivery.pointer
+        keys = (self._keys.work(pointer.route), self._keys.lease(pointer), self._keys.queued(pointer.route))
+        whose = (self._keys.group(pointer.route), delivery.entry, delivery.worker, self._lease_ms)
+        first = int(delivery.times == 1)
+        return bool(await self._pipeline.do("EVAL", scripts.TAKE, 3, *keys, *whose, pointer.project, first))
 
     async def ack(self, delivery: Delivery | Unreadable, /) -> None:
         if isinstance(delivery, Delivery):
@@ -96,11 +107,11 @@ class RedisStreams:
             raise away(error) from error
 
     async def publish_all(self, pointers: Sequence[Pointer]) -> Sequence[str]:
-        """Hand many work rows to their routes in one go; the ids of the entries. Raises `Transient`."""
+        """As `publish`, many work rows in one go. Raises `Transient`."""
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for pointer in pointers:
-                    pipeline.execute_command("XADD", self._keys.work(pointer.route), "*", *entries.fields(pointer))
+                    pipeline.execute_command(*self._publishing(pointer))
                 found: list[str] = await pipeline.execute()
                 return found
         except AWAY as error:

@@ -17,9 +17,27 @@ end
 REGISTER = """redis.call('SADD', KEYS[1], ARGV[1]) return redis.call('EXPIRE', KEYS[1], ARGV[2])"""
 """Wait for a run, and be forgotten after a while."""
 
+PUBLISH = """
+local waiting, most = tonumber(redis.call('HGET', KEYS[2], ARGV[2]) or '') or 0, tonumber(ARGV[3])
+if waiting >= most then
+  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1])
+  waiting = math.min(waiting, redis.call('XLEN', KEYS[1]) - (tonumber(pending[1]) or 0))
+  redis.call('HSET', KEYS[2], ARGV[2], waiting)
+  if waiting >= most then return '' end
+end
+redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
+return redis.call('XADD', KEYS[1], '*', unpack(ARGV, 4))
+"""
+"""Add an entry of the project ARGV[2], unless ARGV[3] of its entries wait already. KEYS[2] counts them by project.
+
+A count is only looked at more closely where it would hold something back: entries that left in other ways than by being
+taken are in it still, but no more can wait than nobody has read.
+"""
+
 TAKE = (
     HOLDER
     + """
+if ARGV[6] == '1' and redis.call('HINCRBY', KEYS[3], ARGV[5], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[5]) end
 local lease, mine = redis.call('GET', KEYS[2]), holder(ARGV[2]) == ARGV[3]
 if lease and lease ~= '' and lease ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
@@ -27,7 +45,10 @@ if mine then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID
 return 1
 """
 )
-"""Take a lease and renew the hold on the entry in the same moment, so that both end together."""
+"""Take a lease and renew the hold on the entry in the same moment, so that both end together.
+
+An entry that is handed out for the first time (ARGV[6]) waits no longer among those of its project.
+"""
 
 ACK = (
     HOLDER

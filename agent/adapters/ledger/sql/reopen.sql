@@ -16,7 +16,7 @@ with given as (
     select e.run_id, e.generation + 1, e.seq, e.type, e.version, e.data, e.agent, e.prompt, e.trace, e.at
     from given g join events e on e.run_id = g.run_id and e.generation = g.generation and e.seq <= g.seq
 )
-insert into work (run_id, generation, seq, route, project_id, trace, deadline)
-select g.run_id, g.generation + 1, g.seq, g.route, r.project_id, r.trace, r.deadline
+insert into work (run_id, generation, seq, route, project_id, trace, deadline, bulk)
+select g.run_id, g.generation + 1, g.seq, g.route, r.project_id, r.trace, r.deadline, true
 from given g join reopened r on r.id = g.run_id
-returning run_id, generation, seq, route, attempt, project_id, trace
+returning run_id, generation, seq, route, attempt, project_id, trace, bulk
