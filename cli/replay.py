@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from agent.errors import Misconfigured
+from agent.testing.guard import LiveCall
 from agent.testing.replaying import Replayed
 from agent.testing.replaying import replay as replayed
 from cli import machine
@@ -42,6 +43,8 @@ def replay(
         done = asyncio.run(replayed(case, agent))  # Python's own loop: the guard that nothing calls out sees through it
     except Misconfigured as error:
         leave(Exit.REFUSED, str(error))
+    except LiveCall as error:
+        leave(Exit.FAILED, f"{error}: a step or a check of the agent does so by itself")
     _tell_machine(done) if as_json else _tell(done)
     if not done.as_recorded:
         raise typer.Exit(Exit.FAILED)

@@ -202,5 +202,13 @@ class Case(Part):
         """Everything that was asked in this generation, in the order of its attempts."""
         return [asked for attempt in self.attempts for asked in attempt.asked]
 
+    def answered(self) -> Mapping[tuple[str, int], Asked]:
+        """Every question that was answered, by hash and occurrence, whichever attempt asked it; the first one wins."""
+        found: dict[tuple[str, int], Asked] = {}
+        for asked in (*self.earlier, *self.asked()):
+            if asked.answer is not None:
+                found.setdefault((asked.hash, asked.occurrence), asked)
+        return found
+
 
 Row = Mapping[str, Any]

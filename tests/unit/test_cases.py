@@ -41,6 +41,12 @@ async def test_a_case_holds_the_request_the_prompts_the_events_and_all_that_was_
     assert (case.run.status, case.ending.type, case.cost.calls) == ("completed", "answer.accepted", 3)
 
 
+async def test_what_was_answered_is_found_by_its_question_whichever_attempt_asked_it() -> None:
+    case = await case_of(Overloaded("slow down", retry_after_s=3), RIGHT)
+    search, _, call = case.asked()
+    assert case.answered() == {(search.hash, 0): search, (call.hash, 0): call}
+
+
 async def test_each_question_stands_in_its_canonical_form_beside_its_hash() -> None:
     for asked in (await case_of(RIGHT)).asked():
         assert read_effect(closed(asked.effect)).hash() == asked.hash

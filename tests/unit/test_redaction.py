@@ -40,6 +40,7 @@ PLANTED = {
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN",
     "url": "s3cretPa55",
     "field": "hunter2hunter2",
+    "metadata": "7tWz-pQ3",
     "known": "correct horse battery staple",
 }
 
@@ -106,7 +107,7 @@ async def test_planted_secrets_are_in_no_export() -> None:
     request = Request(
         messages=(Message(role="user", content=words),),
         instructions=f"Use {PLANTED['jwt']} and {PLANTED['known']}.",
-        metadata={"token": PLANTED["field"], "note": PLANTED["sk"]},
+        metadata={"shop_token": PLANTED["metadata"], "note": PLANTED["sk"]},
     )
     case = chain.case(await chain.run(request))
     cases = [case, await case_of(says(f"Sure: {words}"), RIGHT, page=page)]

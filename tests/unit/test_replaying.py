@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -14,11 +17,14 @@ from agent import Agent, Budget, Draft
 from agent.agents import documents
 from agent.cases import Case, dumped, loads, made
 from agent.errors import Held, Overloaded, Permanent, Transient
-from agent.events import RunCancelled, VerdictGiven
-from agent.testing import MemoryLetters
+from agent.events import RunCancelled, Usage, VerdictGiven
+from agent.outcome import Postpone, RetryPolicy
+from agent.ports import Begun, Pointer
+from agent.testing import LiveCall, MemoryLetters
 from agent.testing.cases import case_rows
 from agent.testing.replaying import Missing, Replayed, bound_for, replay
 from tests.runs import QUESTION, RIGHT, WRONG, case_of, chain
+from workers.decide import chance
 
 SLOW = Overloaded("slow down", retry_after_s=3)
 AWAY = Transient("no line", kind="transport")
@@ -180,6 +186,37 @@ async def test_a_budget_that_was_used_up_is_used_up_again() -> None:
     agent = replace(documents, budget=Budget(tokens=1200, max_output_tokens=1000))
     case = await case_of(WRONG, RIGHT, agent=agent)
     assert (await again(case, agent)).as_recorded
+
+
+async def test_what_a_failed_call_cost_is_paid_once_more_on_the_record() -> None:
+    dear = Transient("half of it came", kind="malformed")
+    dear.usage, dear.cost_usd = Usage(input_tokens=70, output_tokens=7), Decimal("0.25")
+    case = await case_of(dear, RIGHT)
+    assert case.cost.usage.input_tokens == 170
+    assert (await again(case)).as_recorded
+
+
+async def test_the_draw_of_a_delay_is_made_again_from_the_begin_that_it_belonged_to() -> None:
+    told = data(await case_of(AWAY, RIGHT))
+    put_off = told["attempts"][1]
+    pointer = Pointer(told["run"]["id"], 1, put_off["seq"], "generate", 1)
+    begun = cast(Begun, SimpleNamespace(pointer=pointer, number=7))
+    outcome = RetryPolicy().settle(1, AWAY, chance(begun))
+    assert isinstance(outcome, Postpone) and outcome.delay_s != put_off["delay_s"]
+    put_off |= {"begins": 7, "delay_s": outcome.delay_s}
+    for number, later in enumerate(told["attempts"][2:], start=8):
+        later["begins"] = number
+    assert (await again(loads(orjson.dumps(told)))).as_recorded
+
+
+async def test_a_step_that_calls_out_by_itself_is_stopped() -> None:
+    def asks_a_stranger(draft: Draft) -> Sequence[str]:
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+        return []
+
+    changed = replace(documents, checks=(*documents.checks, asks_a_stranger))
+    with pytest.raises(LiveCall, match=r"192\.0\.2\.1:80"):
+        await again(await case_of(RIGHT), changed)
 
 
 async def test_the_time_of_this_machine_does_not_matter() -> None:
