@@ -1,6 +1,6 @@
 -- approvals: the runs whose newest event asks for an approval, the longest waiting first.
 -- $1 project (null: any), $2 run (null: any), $3 limit
-select w.run_id, w.generation, w.seq, w.route, w.attempt, w.project_id, w.trace, w.deadline, w.due_at, r.agent,
+select w.run_id, w.generation, w.seq, w.route, w.attempt, w.project_id, w.trace, w.deadline, w.due_at, w.bulk, r.agent,
        r.agent_version, r.prompts, e.type, e.version, e.data, e.at
 from work w join events e on e.run_id = w.run_id and e.generation = w.generation and e.seq = w.seq
 join runs r on r.id = w.run_id
