@@ -97,4 +97,5 @@ async def test_runs_end_although_redis_forgot_everything(stage: Stage) -> None:
     await stage.end(*runs)
     for run in runs:
         story = await stage.story(run)
-        assert (story.view.status, len(story.events), len(story.paid)) == ("completed", 4, 1)
+        hops = [it for it in story.events if it[1] != "verdict.given"]
+        assert (story.view.status, len(hops), len(story.paid)) == ("completed", 4, 1)
