@@ -18,6 +18,7 @@ from agent.letters import Filter
 from agent.outcome import Bury, failure_of
 from agent.ports import Delivery
 from agent.retention import WHAT
+from agent.settings import Settings
 from tests.contract.toys import new_run
 from tests.e2e.desk import Desk, desk_at
 from tests.e2e.typed import Typed
