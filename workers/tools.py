@@ -62,16 +62,25 @@ async def _called(tool: Tool, arguments: BaseModel, effect: CallTool, begun: Beg
                 number = attempt.retry_state.attempt_number
                 context = ToolContext(begun.pointer.run, begun.pointer.project, effect.key, number, limit_s)
                 async with asyncio.timeout(limit_s):
-                    return ToolResult(text=as_text(await tool.work(arguments, context), tool.most_chars))
+                    value = await tool.work(arguments, context)
     except AgentError:
         raise
     except ToolError as error:
         return ToolResult(text=as_text(str(error), tool.most_chars), failed=True)
     except Exception as error:  # an author's code met what it did not expect; its words may hold what nobody should see
-        log.warning("tool_failed", tool=tool.name, error=f"{type(error).__name__}: {error}"[:300])
+        log.warning("tool_failed", tool=tool.name, error=type(error).__name__)
         what = "did not answer in time" if isinstance(error, TimeoutError) else "failed"
         return ToolResult(text=f"The tool {what}.", failed=True)
-    raise AssertionError("unreachable")  # pragma: no cover
+    return _told(tool, value)
+
+
+def _told(tool: Tool, value: Any) -> ToolResult:
+    """The result of a call that was made: whatever it is, the call is not made again."""
+    try:
+        return ToolResult(text=as_text(value, tool.most_chars))
+    except TypeError:
+        log.warning("tool_result_untold", tool=tool.name, kind=type(value).__name__)
+        return ToolResult(text="The call was made, but its result is nothing that can be told.", failed=True)
 
 
 def _may_go_on(state: RetryCallState, until: float) -> bool:

@@ -172,6 +172,22 @@ async def test_a_tool_that_does_not_answer_in_time_is_left() -> None:
     assert results(story) == [("The tool did not answer in time.", True)]
 
 
+async def test_a_call_whose_result_cannot_be_told_was_made_all_the_same() -> None:
+    made: list[str] = []
+
+    @tool(name="look_up")
+    async def look_up(order: Order) -> Any:
+        """Look an order up."""
+        made.append(order.order_id)
+        return {1, 2}
+
+    model = Model([[call("A1")], "I see."])
+    story = await chain_of(model, look_up).ask("Where is it?")
+    assert made == ["A1"], "it is not made again"
+    ((text, failed),) = results(story)
+    assert failed and text.startswith("The call was made")
+
+
 async def test_a_long_result_is_cut() -> None:
     shop, model = Shop(), Model([[call("A" * 200)], "I see."])
     story = await chain_of(model, shop.tool(most_chars=20)).ask("Where is it?")
