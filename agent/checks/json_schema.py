@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
 from agent.checks.schema_graph import SchemaGraph
-from agent.checks.schema_walk import BadSchema, Part
+from agent.checks.schema_walk import BadSchema
+from agent.checks.telling import first_of, problem, short
 
 __all__ = ["BadSchema", "JsonSchema", "compiled"]
 
@@ -23,8 +23,6 @@ MOST_BYTES = 131_072
 """Of a schema, as canonical JSON."""
 MOST_KEPT = 16
 """Compiled schemas that are kept; the largest that the limits allow takes some 20 MB."""
-MOST_PROBLEMS = 8
-MOST_PROBLEM_CHARS = 200
 MOST_WORK = 500_000
 """Subschemas applied while one value is checked."""
 MOST_TOLD_WORK = 10_000
@@ -114,16 +112,12 @@ def _reason(error: jsonschema_rs.ValidationError) -> str:
         return "must be one of array, boolean, integer, null, number, object, string, or an array of these"
     if error.kind.name == "format":
         return "must be a regular expression of moderate size, without look-around and back-references"
-    return _short(error.message.removeprefix("it "))
+    return short(error.message.removeprefix("it "))
 
 
 def _told(errors: Iterator[jsonschema_rs.ValidationError]) -> list[str]:
     inner = map(_innermost, errors)
-    every = dict.fromkeys(_short(f"/{_pointer(error.instance_path)}: {error.message}") for error in inner)
-    told = list(islice(every, MOST_PROBLEMS))
-    if len(every) > MOST_PROBLEMS:
-        told[-1] = f"and {len(every) - MOST_PROBLEMS + 1} more problems"
-    return told
+    return first_of([*dict.fromkeys(problem(error.instance_path, error.message) for error in inner)])
 
 
 def _innermost(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
@@ -136,12 +130,3 @@ def _innermost(error: jsonschema_rs.ValidationError) -> jsonschema_rs.Validation
             return error
         error = deepest
     return error
-
-
-def _pointer(path: list[Part]) -> str:
-    return "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _short(problem: str) -> str:
-    line = " ".join(problem.split())
-    return line if len(line) <= MOST_PROBLEM_CHARS else f"{line[: MOST_PROBLEM_CHARS - 1]}…"

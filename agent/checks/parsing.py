@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.checks.draft import Cited
 from agent.checks.mending import unwrapped
+from agent.checks.telling import problem as problem_of
+from agent.checks.telling import short, told
 from agent.items import FinishReason
 
 Output = TypeVar("Output", bound=BaseModel)
 
 MOST_CHARS = 1_000_000
 MOST_DEPTH = 200
-MOST_PROBLEMS = 8
-MOST_PROBLEM_CHARS = 200
 
 _UNANSWERED = {
     "refusal": "the model refused to answer",
@@ -77,7 +77,7 @@ def parse(raw: str, finish_reason: FinishReason, output: type[BaseModel] | None 
     try:
         data = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return [CUT_OFF if finish_reason == "length" else _short(f"the answer is not one JSON object: {error}")]
+        return [CUT_OFF if finish_reason == "length" else short(f"the answer is not one JSON object: {error}")]
     return too_deep(data) or _validated(text, output)
 
 
@@ -99,23 +99,6 @@ def _validated(text: str, output: type[BaseModel]) -> BaseModel | list[str]:
     try:
         return output.model_validate_json(text, strict=True)
     except ValidationError as error:
-        return _told(error)
+        return told(error)
     except Exception as error:  # an agent author's validator met what it did not expect: the model's fault, told to it
-        return [_short(f"/: {type(error).__name__}: {error}")]
-
-
-def _told(error: ValidationError) -> list[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [_short(f"/{'/'.join(map(_escaped, item['loc']))}: {item['msg']}") for item in found[:MOST_PROBLEMS]]
-    if len(found) > MOST_PROBLEMS:
-        told[-1] = f"and {len(found) - MOST_PROBLEMS + 1} more problems"
-    return told
-
-
-def _escaped(step: int | str) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
-
-
-def _short(problem: str) -> str:
-    line = " ".join(problem.split())
-    return line if len(line) <= MOST_PROBLEM_CHARS else f"{line[: MOST_PROBLEM_CHARS - 1]}…"
+        return [problem_of((), f"{type(error).__name__}: {error}")]

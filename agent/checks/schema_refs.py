@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-from agent.checks.schema_walk import BadSchema, Node, Nodes, Part, Path
+from agent.checks.schema_walk import BadSchema, Node, Nodes, Path
+from agent.checks.telling import pointer
 
 NAMES = ("$anchor", "$dynamicAnchor")
 _NOT_FETCHED = "must point into this schema, such as #/$defs/name; nothing is fetched"
@@ -22,7 +23,7 @@ class References:
         self._resources: dict[str, Path] = {}
         self._named: dict[tuple[str, str], Path] = {}
         self._dynamic: dict[str, list[Path]] = defaultdict(list)
-        self._pointers = {_pointer(path): path for path in nodes}
+        self._pointers = {pointer(path): path for path in nodes}
         for path in sorted(nodes, key=len):
             self._add(path, nodes[path])
 
@@ -82,7 +83,7 @@ class References:
             raise BadSchema((*path, keyword), _NOT_FETCHED)
         fragment = unquote(fragment)
         if not fragment or fragment.startswith("/"):
-            target = self._pointers.get(_pointer(root) + fragment)
+            target = self._pointers.get(pointer(root) + fragment)
         else:
             target = self._named.get((whole, fragment))
         if target is None:
@@ -98,11 +99,3 @@ def _names_a_resource(node: Node) -> bool:
 def _joined(base: str, reference: str) -> str:
     """A reference as an identifier. A URN has no parts that another one could be relative to."""
     return urldefrag(base).url + reference if reference.startswith("#") or not reference else urljoin(base, reference)
-
-
-def _pointer(path: Path) -> str:
-    return "".join(f"/{_escaped(part)}" for part in path)
-
-
-def _escaped(part: Part) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")

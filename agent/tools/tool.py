@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_type_hints
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
+from agent.checks.parsing import schema
+from agent.checks.telling import problem, told
 from agent.errors import Misconfigured
 from agent.items import CALLABLE, FunctionTool
 
 MOST_CHARS = 20_000
-MOST_PROBLEMS = 8
-MOST_PROBLEM_CHARS = 200
 
 
 class ToolError(Exception):
@@ -74,8 +73,7 @@ class Tool:
     @cached_property
     def function(self) -> FunctionTool:
         """The tool as a model is told of it."""
-        schema = orjson.dumps(self.arguments.model_json_schema(), option=orjson.OPT_SORT_KEYS).decode()
-        return FunctionTool(name=self.name, description=self.description, parameters=schema)
+        return FunctionTool(name=self.name, description=self.description, parameters=schema(self.arguments))
 
     @property
     def declared(self) -> list[Any]:
@@ -94,10 +92,9 @@ class Tool:
         try:
             return self.arguments.model_validate_json(arguments)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            return [_told(item["loc"], item["msg"]) for item in found[:MOST_PROBLEMS]]
+            return told(error)
         except Exception as error:  # an author's own validator met what it did not expect
-            return [_told((), type(error).__name__)]
+            return [problem((), type(error).__name__)]
 
 
 def tool(
@@ -140,8 +137,3 @@ def _with_context(function: Callable[..., Awaitable[Any]]) -> Work:
         return await function(arguments)
 
     return work
-
-
-def _told(place: tuple[int | str, ...], message: str) -> str:
-    line = " ".join(f"/{'/'.join(map(str, place))}: {message}".split())
-    return line if len(line) <= MOST_PROBLEM_CHARS else f"{line[: MOST_PROBLEM_CHARS - 1]}…"

@@ -1,13 +1,16 @@
-"""A house for the tests of the whole chain."""
+"""A house for the tests of the whole chain, and a desk for those of commands."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.adapters.embedded import Engines
+from tests.e2e.desk import Desk, desk_at
 from tests.e2e.house import House, Open, opened
 
 
@@ -19,3 +22,10 @@ def house(engines: Engines, redis_prefix: str) -> Open:
         return opened(engines.urls, redis_prefix, list(lines), **changes)
 
     return open_house
+
+
+@pytest.fixture
+async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
+    """An operator's desk over a ledger of its own."""
+    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
+        yield desk

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from agent.adapters.embedded import Engines
 from agent.envelope import seal
 from agent.events import ApprovalRequested
 from agent.items import FunctionCall
 from agent.outcome import Advance
 from agent.ports import Delivery
 from tests.contract.toys import new_run
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 from tests.e2e.test_access import issue
 from tests.stage import Stage
 
@@ -74,12 +70,6 @@ async def test_whoever_may_only_ask_decides_nothing_and_sees_nothing() -> None:
         head = {"authorization": f"Bearer {operator}"}
         done = await client.post("/v1/responses/resp_1/approval", json={"approve": True}, headers=head)
     assert done.json()["by"] == id
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def test_an_operator_lists_approves_and_denies_by_command(desk: Desk) -> None:

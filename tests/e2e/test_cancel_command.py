@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from agent.adapters.embedded import Engines
-from tests.e2e.desk import Desk, desk_at
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
+from tests.e2e.desk import Desk
 
 
 async def test_an_operator_ends_a_run_once_and_whoever_waits_is_woken(desk: Desk) -> None:

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from agent.adapters.embedded import Engines
 from tests.contract.toys import answered, model_call
-from tests.e2e.desk import Desk, desk_at
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
+from tests.e2e.desk import Desk
 
 
 async def test_every_call_is_summed_up_whatever_became_of_it(desk: Desk) -> None:

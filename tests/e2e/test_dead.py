@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.adapters.embedded import Engines
 from agent.outcome import Bury, failure_of
 from agent.ports import Unreadable
 from tests.contract.toys import model_call
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 
 BUG = Bury("bug", "it broke \x1b[2J[bold]x", failure_of("bug"))
 HOSTILE = {"run": "\x1b[2J[bold]x", "\udcff": "\x07" + "y" * 3_000}
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def buried(desk: Desk, run: str, kind: str = "bug") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.embedded import Engines, EngineUrls
+from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.streams.redis import RedisStreams
@@ -20,17 +20,11 @@ from agent.ports import Pointer
 from agent.settings import Settings
 from cli.doctor import gather, twice
 from tests.contract.toys import finish
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 from tests.e2e.house import QUESTION, RIGHT, Open, until
 
 FAIL = Bury("bug", "it broke", failure_of("bug"))
 Plant = Callable[[Desk], Awaitable[None]]
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def facts_of(desk: Desk, urls: EngineUrls | None = None) -> Facts:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from agent.adapters.embedded import Engines
 from agent.outcome import Bury, Postpone, failure_of
 from agent.settings import Settings
 from cli.alive import lives
 from tests.contract.toys import finish
-from tests.e2e.desk import Desk, desk_at, interrupt
+from tests.e2e.desk import Desk, interrupt
 
 HOSTILE = {b"\x1b[2J[bold]x": b"\xff\x07[/]"}
 FAIL = Bury("transport", "the endpoint is away", failure_of("transport"))
 LATER = Postpone(3_600.0, "rate_limited", "slow down")
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def test_streams_tells_each_route_with_its_stream_and_the_ledgers_backlog(desk: Desk) -> None:

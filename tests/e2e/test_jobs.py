@@ -6,12 +6,8 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from agent.adapters.embedded import Engines
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.jobs import of_letters
 from agent.letters import Filter
@@ -20,7 +16,7 @@ from agent.ports import Delivery
 from agent.retention import WHAT
 from agent.settings import Settings
 from tests.contract.toys import new_run
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 from tests.e2e.typed import Typed
 from workers.jobs.queue import JobQueue
 
@@ -28,12 +24,6 @@ BUG = Bury("bug", "it broke", failure_of("bug"))
 QUICK = {"CUELIGHT_JOB_LEASE_S": "1", "CUELIGHT_RETENTION_EVERY_S": "0"}
 PATIENT = {**QUICK, "CUELIGHT_JOB_LEASE_S": "600"}
 """So long that nobody takes over within the test."""
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from agent.access import hashed
-from agent.adapters.embedded import Engines
 from agent.adapters.ledger.access import PostgresAccess
-from tests.e2e.desk import Desk, desk_at
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
+from tests.e2e.desk import Desk
 
 
 async def test_a_key_is_shown_once_and_only_its_hash_is_kept(desk: Desk) -> None:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from agent.adapters.embedded import Engines
 from agent.adapters.streams.pacing import RedisPacer
 from agent.pacing import Came, Target, Turn, Wanted
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 
 MODELS = {
     "CUELIGHT_MODEL_BASE_URL": "http://127.0.0.1:1/v1",
     "CUELIGHT_MODELS": "m1,m2",
     "CUELIGHT_MODEL_CONCURRENCY": "8",
 }
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def test_a_hold_is_listed_found_by_the_doctor_and_ended_by_an_operator(desk: Desk) -> None:

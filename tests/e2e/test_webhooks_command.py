@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from agent.adapters.embedded import Engines
 from agent.adapters.ledger.outgoing import PostgresOutgoing
 from agent.webhooks import Receipt
 from tests.contract.toys import finish
-from tests.e2e.desk import Desk, desk_at
+from tests.e2e.desk import Desk
 
 URL = "https://9.9.9.9/hook"
-
-
-@pytest.fixture
-async def desk(engines: Engines, redis_prefix: str, data_dir: Path) -> AsyncIterator[Desk]:
-    async with desk_at(engines.urls, redis_prefix, data_dir) as desk:
-        yield desk
 
 
 async def test_an_endpoint_from_its_creation_to_its_end(desk: Desk) -> None:

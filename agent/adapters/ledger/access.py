@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -11,6 +10,7 @@ from agent.access import Book, Key, Limits, NewKey, Project
 from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import audit_id
 from agent.envelope import scrub
 
 _LIMITS = tuple(it.name for it in fields(Limits))
@@ -37,18 +37,18 @@ class PostgresAccess:
         return Book(version, {project.id: project for project in projects}, keys, locked)
 
     async def create_project(self, project: Project, by: str, /) -> bool:
-        return await self._write("access_open_project", *_columns(project), scrub(by), _audit()) is not None
+        return await self._write("access_open_project", *_columns(project), scrub(by), audit_id()) is not None
 
     async def change_project(self, project: Project, by: str, /) -> bool:
-        return await self._write("access_change_project", *_columns(project), scrub(by), _audit()) is not None
+        return await self._write("access_change_project", *_columns(project), scrub(by), audit_id()) is not None
 
     async def create_key(self, new: NewKey, by: str, /) -> bool:
         values = (new.id, new.project, scrub(new.name), new.role, scrub(new.hint), new.hash, new.lives_s)
-        row = await self._write("access_create_key", *values, *_limits(new.limits), scrub(by), _audit())
+        row = await self._write("access_create_key", *values, *_limits(new.limits), scrub(by), audit_id())
         return row is not None
 
     async def revoke_key(self, key: str, grace_s: float, by: str, /) -> Key | None:
-        row = await self._write("access_revoke_key", scrub(key), grace_s, scrub(by), _audit())
+        row = await self._write("access_revoke_key", scrub(key), grace_s, scrub(by), audit_id())
         return None if row is None else _key(row)
 
     async def keys(self, project: str | None = None, /) -> Sequence[Key]:
@@ -89,7 +89,3 @@ def _tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _key(row: Any) -> Key:
     return Key(limits=_limits_of(row), **{name: row[name] for name in _KEY})
-
-
-def _audit() -> str:
-    return f"audit_{os.urandom(16).hex()}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import audit_id
 from agent.adapters.ledger.standing import taken
 from agent.approvals import APPROVED, MOST_LISTED, Decided, Decision, Waiting
 from agent.envelope import Sealed, index, scrub, seal, unseal
@@ -47,7 +47,7 @@ class PostgresApprovals:
         action = "approve" if decided.approved else "deny"
         # Why, the event says: unlike this line, it can be purged.
         detail = f"{len(decided.approved)} approved, {len(decided.denied)} denied"
-        note = (f"audit_{os.urandom(16).hex()}", row["project_id"], decided.by, action, row["run_id"], detail)
+        note = (audit_id(), row["project_id"], decided.by, action, row["run_id"], detail)
         with reached():
             await self._ledger.pool.execute(sql("approvals_note"), *map(scrub, note))
 

@@ -10,6 +10,7 @@ from agent.adapters.ledger.connect import Connection, Pool, transaction
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.letters import discard_in, replay_in
 from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import audit_id
 from agent.envelope import scrub
 from agent.jobs import Hold, Job, Kind, Settled, State, added, counted
 from agent.letters import SettledAs
@@ -25,7 +26,7 @@ class PostgresJobs:
         with reached():
             async with transaction(self._pool) as connection:
                 await connection.execute(sql("job_lock_kind"), kind)
-                new = (_id(), kind, arguments, scrub(by), total, _audit())
+                new = (_id(), kind, arguments, scrub(by), total, audit_id())
                 row = await connection.fetchrow(sql("job_ask"), *new)
                 if row is not None:
                     return _job(row), True
@@ -47,7 +48,7 @@ class PostgresJobs:
 
     async def cancel(self, id: str, by: str, /) -> Job | None:
         with reached():
-            await self._pool.execute(sql("job_cancel"), scrub(id), scrub(by), _audit())
+            await self._pool.execute(sql("job_cancel"), scrub(id), scrub(by), audit_id())
         return await self.job(id)
 
     async def lost(self, lease_s: float, /) -> Sequence[str]:
@@ -112,7 +113,3 @@ def _job(row: Any) -> Job:
 
 def _id() -> str:
     return f"job_{os.urandom(8).hex()}"
-
-
-def _audit() -> str:
-    return f"audit_{os.urandom(16).hex()}"

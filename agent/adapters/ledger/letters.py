@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -12,7 +11,7 @@ import orjson
 from agent.adapters.ledger.connect import Connection, Pool, transaction
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import columns
+from agent.adapters.ledger.rows import audit_id, columns
 from agent.letters import Filter, Letter, LetterStory, Place, Refusal, Standing, Tally, Verdict, refusal
 from agent.ports import Pointer
 
@@ -118,7 +117,7 @@ def _signed(verdict: Verdict, by: str, standing: Mapping[str, Pointer]) -> Verdi
 async def _settle(connection: Connection, verdicts: Sequence[Verdict], by: str, settled_as: str) -> None:
     ids = [verdict.letter for verdict in verdicts]
     details = [orjson.dumps({"run": it.run, "generation": it.generation}).decode() for it in verdicts]
-    audits = [f"audit_{os.urandom(16).hex()}" for _ in verdicts]
+    audits = [audit_id() for _ in verdicts]
     await connection.execute(sql("letters_settle"), ids, by, settled_as, audits, details)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -170,3 +171,8 @@ def envelope(run: str, generation: int, event: Any) -> Envelope:
     """An event, out of its columns from `seq` on."""
     seq, type_, version, data, agent, prompt, trace, at = tuple(event)
     return Envelope(Key(run, generation, seq), Sealed(type_, version, data, agent, prompt, trace), at)
+
+
+def audit_id() -> str:
+    """The id of a new line of the audit."""
+    return f"audit_{os.urandom(16).hex()}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from agent.adapters.ledger.connect import Pool, transaction
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
+from agent.adapters.ledger.rows import audit_id
 from agent.envelope import scrub
 from agent.webhooks import AttemptLook, DeliveryLook, Endpoint, NewEndpoint
 
@@ -20,7 +20,7 @@ class PostgresWebhooks:
         self._pool = pool
 
     async def create(self, new: NewEndpoint, by: str, /) -> bool:
-        values = (new.id, scrub(new.project), new.url, new.secret, new.events, scrub(by), _audit())
+        values = (new.id, scrub(new.project), new.url, new.secret, new.events, scrub(by), audit_id())
         return bool(await self._fetch("webhooks_create", *values))
 
     async def endpoints(self, project: str | None = None, /) -> Sequence[Endpoint]:
@@ -37,11 +37,11 @@ class PostgresWebhooks:
                 if await connection.fetchrow(sql("webhooks_lock"), scrub(id)) is None:
                     return None
                 await connection.execute(sql("webhooks_retire"), id, grace_s)
-                await connection.execute(sql("webhooks_rotate"), id, secret, scrub(by), _audit())
+                await connection.execute(sql("webhooks_rotate"), id, secret, scrub(by), audit_id())
         return await self.endpoint(id)
 
     async def delete(self, id: str, by: str, /) -> bool:
-        return bool(await self._fetch("webhooks_delete", scrub(id), scrub(by), _audit()))
+        return bool(await self._fetch("webhooks_delete", scrub(id), scrub(by), audit_id()))
 
     async def deliveries(self, id: str, most: int, /) -> Sequence[DeliveryLook]:
         return [DeliveryLook(**row) for row in await self._fetch("webhooks_deliveries", scrub(id), most)]
@@ -51,7 +51,7 @@ class PostgresWebhooks:
 
     async def again(self, id: str, event: str | None, by: str, /) -> Sequence[str]:
         wanted = None if event is None else scrub(event)
-        rows = await self._fetch("webhooks_again", scrub(id), wanted, scrub(by), _audit())
+        rows = await self._fetch("webhooks_again", scrub(id), wanted, scrub(by), audit_id())
         return sorted(row["event_id"] for row in rows)
 
     async def _fetch(self, name: str, *values: Any) -> list[Any]:
@@ -63,7 +63,3 @@ class PostgresWebhooks:
 def _endpoint(row: Any) -> Endpoint:
     events = None if row["events"] is None else tuple(row["events"])
     return Endpoint(**{**row, "events": events})
-
-
-def _audit() -> str:
-    return f"audit_{os.urandom(16).hex()}"
