@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.adapters.embedded import EngineUrls
-from agent.approvals import Decided, Decision, Waiting
+from agent.approvals import MOST_LISTED, Decided, Decision, Waiting
 from agent.envelope import scrub
 from agent.settings import Settings
 from cli import loop, machine
@@ -25,7 +25,7 @@ from cli.reading import operator
 app = typer.Typer(no_args_is_help=True, help="See which calls of tools wait for an approval, and decide on them.")
 console = Console(highlight=False)
 
-ARGUMENT_CHARS = 200
+PROBLEM_CHARS = 200
 Run = Annotated[str, typer.Argument(help="The id of the response.")]
 Reason = Annotated[str, typer.Option(help="Why; the model is told it where a call is denied.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -46,6 +46,8 @@ def listed(
         machine.tell({"approvals": [_told(it) for it in found]})
     elif found:
         console.print(_table(found))
+        if len(found) == MOST_LISTED:
+            console.print(text(f"these are the {MOST_LISTED} that wait longest; there may be more", "dim"))
     else:
         console.print("nothing waits for an approval")
 
@@ -74,7 +76,7 @@ def _decide(run: str, approve: bool | frozenset[str], reason: str, data_dir: Dat
         try:
             done = loop.run(_decided(settings, urls, scrub(run), Decision(approve, operator(), scrub(reason))))
         except ValueError as error:
-            leave(Exit.FAILED, plain(str(error), ARGUMENT_CHARS))
+            leave(Exit.FAILED, plain(str(error), PROBLEM_CHARS))
     if done is Decided.UNKNOWN:
         leave(Exit.NOT_FOUND, f"there is no run {plain(run, 80)!r}")
     if done is Decided.OVER:
@@ -104,7 +106,7 @@ def _table(found: Sequence[Waiting]) -> Table:
                 text(it.run),
                 text(it.agent),
                 text(call.call_id),
-                text(f"{call.name} {call.arguments}", most=ARGUMENT_CHARS),
+                text(f"{call.name} {call.arguments}"),
                 f"{max((it.until - now).total_seconds(), 0):.0f} s",
             )
     return table

@@ -17,7 +17,7 @@ from agent.events import (
     ToolsAnswered,
     ToolsRequested,
 )
-from agent.items import CALLABLE, Message
+from agent.items import CALLABLE, FunctionCall, Message
 from agent.prompting import shown_again
 from agent.run import Run
 from agent.tools import Toolbox
@@ -37,10 +37,10 @@ class CallTools:
     async def __call__(self, event: ToolsRequested | ApprovalDecided, run: Run, ask: Ask, /) -> Sequence[Event]:
         if isinstance(event, ApprovalDecided):
             return await self._called(run.last(ToolsRequested), event, run, ask)
-        waiting = tuple(call for call in event.calls if self.tools.tools[call.name].needs_approval(call.arguments))
+        waiting = tuple(call for call in event.calls if self.tools.named(call.name).needs_approval(call.arguments))
         if not waiting:
             return await self._called(event, None, run, ask)
-        wait_s = min(self.tools.tools[call.name].approval_s for call in waiting)
+        wait_s = min(self.tools.named(call.name).approval_s for call in waiting)
         return [ApprovalRequested(calls=waiting, round=event.round, wait_s=wait_s)]
 
     async def _called(
@@ -48,7 +48,7 @@ class CallTools:
     ) -> Sequence[Event]:
         denied = decided.denied if decided else ()
         calls = {
-            call.call_id: CallTool(tool=call.name, arguments=call.arguments, key=key_of(run, asked.round, place))
+            call.call_id: CallTool(tool=call.name, arguments=call.arguments, key=key_of(run, asked.round, place, call))
             for place, call in enumerate(asked.calls)
             if call.call_id not in denied
         }
@@ -64,9 +64,13 @@ def _refusal(decided: ApprovalDecided | None) -> str:
     return f"This call was not made, because it was not approved{reason}. Do not make it again."
 
 
-def key_of(run: Run, round: int, place: int) -> str:
-    """The idempotency key of a call: every worker that comes to this call finds the same one."""
-    return f"tool_{sha256(f'{run.id}/{round}/{place}'.encode()).hexdigest()[:40]}"
+def key_of(run: Run, round: int, place: int, call: FunctionCall) -> str:
+    """The idempotency key of a call: every worker that comes to this call finds the same one, and no other call has it.
+
+    After a backup was restored, a model may ask for something else in the same place.
+    """
+    said = f"{run.id}/{round}/{place}/{call.name}/{call.arguments}".encode("utf-8", "replace")
+    return f"tool_{sha256(said).hexdigest()[:40]}"
 
 
 def called(run: Run) -> Iterator[Message]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from agent.checks.calling import ARGUMENTS_ARE_VALID
-from agent.errors import Misconfigured
+from agent.errors import Misconfigured, Permanent
 from agent.events import CalledTool, Problem, ToolsAnswered
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.run import Run
@@ -41,6 +41,12 @@ class Toolbox:
             if found.setdefault(each.name, each) is not each:
                 raise Misconfigured(f"two tools are called {each.name!r}; a model could not choose")
         return cls(found, rounds)
+
+    def named(self, name: str) -> Tool:
+        """Raises `Permanent` (`unroutable`) if there is none: a release took it away while a run was under way."""
+        if name not in self.tools:
+            raise Permanent(f"the agent has no tool {name!r} any more", kind="unroutable")
+        return self.tools[name]
 
     @property
     def wants_approvals(self) -> bool:

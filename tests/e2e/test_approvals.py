@@ -14,7 +14,8 @@ from tests.e2e.desk import Desk
 from tests.e2e.test_access import issue
 from tests.stage import Stage
 
-CALL = FunctionCall(call_id="call_1", name="refund", arguments='{"usd":40}')
+LAST = "andtheiryacht"
+CALL = FunctionCall(call_id="call_1", name="refund", arguments=f'{{"usd":40,"note":"{"x" * 300}{LAST}"}}')
 RESTING = Advance((seal(ApprovalRequested(calls=(CALL,), round=1, wait_s=3_600)),), "approval", delay_s=3_600)
 
 
@@ -80,7 +81,8 @@ async def test_an_operator_lists_approves_and_denies_by_command(desk: Desk) -> N
         ("resp_1", "refund"),
         ("resp_2", "refund"),
     ]
-    assert "refund" in (await desk.run("approvals", "list")).out
+    shown = (await desk.run("approvals", "list")).out
+    assert "resp_1" in shown and "refund" in shown and LAST in "".join(shown.split()), "a decision needs the whole call"
     assert "waits for an approval" in (await desk.run("show", "resp_1")).out
     assert (await desk.run("approvals", "approve", "resp_1", "--reason", "fine")).out == "approved\n"
     assert (await desk.run("approvals", "deny", "resp_2")).out == "denied\n"

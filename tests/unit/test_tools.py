@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,13 @@ from agent.asking import gathered
 from agent.effects import AnyEffect, ToolResult
 from agent.envelope import unseal
 from agent.errors import Misconfigured, Permanent
-from agent.events import AnswerAccepted, ApprovalDecided, RunFailed, ToolsAnswered
+from agent.events import AnswerAccepted, ApprovalDecided, RunFailed, ToolsAnswered, ToolsRequested
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.prompting import SHIPPED, PromptBook
 from agent.request import Message
-from agent.testing import Chain, Story
+from agent.run import Run
+from agent.steps.call_tools import CallTools, key_of
+from agent.testing import Chain, Script, Story
 from agent.testing.approvals import MemoryApprovals
 from agent.tools import Tool, Toolbox, ToolContext, ToolError, tool
 from workers.decide import Decider
@@ -288,6 +291,26 @@ async def test_of_equal_calls_each_has_its_own_place_and_all_are_waited_for_when
 
 def test_a_key_is_no_part_of_the_question_so_that_records_stay_usable() -> None:
     assert CallTool(tool="t", arguments="{}", key="a").hash() == CallTool(tool="t", arguments="{}", key="b").hash()
+
+
+def test_no_two_calls_have_one_key_even_in_one_place_of_one_run() -> None:
+    run = Run("resp_1", "default", "shop", Request(messages=()), datetime(2027, 1, 1, tzinfo=UTC))
+    places = [
+        (1, 0, call("A1")),
+        (1, 0, call("A2")),
+        (1, 0, call("A1", name="other")),
+        (1, 1, call("A1")),
+        (2, 0, call("A1")),
+    ]
+    assert len({key_of(run, *place) for place in places}) == len(places)
+    assert key_of(run, *places[0]) == key_of(run, 1, 0, call("A1", "another id"))
+
+
+async def test_a_tool_that_a_release_took_away_ends_the_run_by_name() -> None:
+    asked = ToolsRequested(calls=(call("A1"),), round=1)
+    run = Run("resp_1", "default", "shop", Request(messages=()), datetime(2027, 1, 1, tzinfo=UTC), events=(asked,))
+    with pytest.raises(Permanent, match="has no tool 'look_up' any more"):
+        await CallTools(Toolbox())(asked, run, Script({}))
 
 
 async def noop(order: Order) -> str:
