@@ -44,9 +44,9 @@ __all__ = [
     "Routes",
     "Validate",
     "grounded_routes",
+    "judged",
     "plain_routes",
     "tool_routes",
-    "verdicts",
 ]
 
 
@@ -56,7 +56,7 @@ def grounded_routes(parts: Parts) -> list[Route[Any]]:
     return [
         Route("retrieve", RequestReceived, Retrieve.of(parts), (PassagesFound, RunFailed)),
         Route("generate", PassagesFound,   Generate.of(parts), (AnswerDrafted, RunFailed)),
-        Route("validate", AnswerDrafted,   Validate.of(parts), verdicts(parts)),
+        Route("validate", AnswerDrafted,   Validate.of(parts), judged(parts)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
         *tool_routes(parts),
     ]
@@ -66,7 +66,7 @@ def plain_routes(parts: Parts) -> list[Route[Any]]:
     """Replies from the conversation alone."""
     return [
         Route("generate", RequestReceived, Generate.of(parts), (AnswerDrafted, RunFailed)),
-        Route("validate", AnswerDrafted,   Validate.of(parts), verdicts(parts)),
+        Route("validate", AnswerDrafted,   Validate.of(parts), judged(parts)),
         Route("repair",   DraftRejected,   Repair.of(parts),   (AnswerDrafted, RunFailed)),
         *tool_routes(parts),
     ]
@@ -89,7 +89,7 @@ def tool_routes(parts: Parts) -> list[Route[Any]]:
     return [*routes, *approvals] if rest else routes
 
 
-def verdicts(parts: Parts) -> tuple[type[Event], ...]:
+def judged(parts: Parts) -> tuple[type[Event], ...]:
     """What may become of a draft."""
     calls = (ToolsRequested,) if parts.tools.tools else ()
     return (AnswerAccepted, DraftRejected, *calls, RunFailed)
