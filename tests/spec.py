@@ -162,22 +162,23 @@ def _forgiven(value: Any) -> Any:
     """Without what we do in another way than the specification, and know it.
 
     An echoed `json_schema` format shows the caller's schema, as OpenAI does, where the specification has `null`. A
-    client that asked for `file_citation` gets OpenAI's annotations of that name.
+    client that asked for `file_citation` gets OpenAI's annotations of that name. The specification knows functions
+    alone among the tools of a response; a request that chose collections is echoed in OpenAI's words.
     """
     if isinstance(value, list):
-        return [_forgiven(inner) for inner in value if not _is_file_citation(inner)]
+        return [_forgiven(inner) for inner in value if not _is(inner, "file_citation", "file_search")]
     if not isinstance(value, Mapping):
         return value
     plain = {name: _forgiven(inner) for name, inner in value.items()}
-    if _is_file_citation(plain.get("annotation")):
+    if _is(plain.get("annotation"), "file_citation"):
         plain["annotation"] = None
     if plain.get("type") == "json_schema" and "schema" in plain:
         plain["schema"] = None
     return plain
 
 
-def _is_file_citation(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.get("type") == "file_citation"
+def _is(value: Any, *kinds: str) -> bool:
+    return isinstance(value, Mapping) and value.get("type") in kinds
 
 
 @functools.cache

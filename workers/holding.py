@@ -8,6 +8,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from agent.ports import Begun, Delivery, Heartbeat, Pointer, Streams, Unreadable
+from workers.turns import Turns
+
+SUSPECT_FROM = 3
+"""From this time on that work is begun, it is a suspect."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,25 +27,27 @@ class Holding:
     taken, and then begun one at a time: what kills its worker alone is counted alone. Each suspect that ends well
     makes room for one more at once, or sixty long calls of one dead worker would outlast their deadlines in a queue;
     a worker that dies of one begins anew with one, and by then the older ones, which were in front of it, are done.
-    `suspect_from` is the number of times that work has been handed out, this time included, from which on that is so.
-    The transport only hints at it: it also counts what nobody could begin because the ledger was away. So `begun`
-    is asked how often the work was begun before.
+    What is begun for the last time is alone whatever ended well before: nobody is set aside for a neighbour's deed.
+    The transport only hints at how often work was begun: it also counts what nobody could begin because the ledger was
+    away. So `begun` is asked how often it was begun before. `most` is how often anything is begun at all.
     """
 
     def __init__(
         self,
         streams: Streams,
         heartbeat: Heartbeat,
-        suspect_from: int = 3,
+        most: int = 8,
         begun: Callable[[Delivery], Awaitable[int]] = _as_hinted,
     ) -> None:
         self._begun = begun
         self._streams = streams
         self._heartbeat = heartbeat
-        self._suspect_from = suspect_from
-        self._room = asyncio.Semaphore(1)
+        self._most = most
+        self._suspect_from = min(most, SUSPECT_FROM)
+        self._turns = Turns()
         self._suspects: set[Delivery] = set()
         self._decided: set[Delivery] = set()
+        self._ended_well: set[Delivery] = set()
 
     async def publish(self, pointer: Pointer, /) -> str:
         return await self._streams.publish(pointer)
@@ -53,9 +59,9 @@ class Holding:
         if not await self._streams.take(delivery):
             return False
         self._heartbeat.hold(delivery)
-        if delivery.times >= self._suspect_from and await self._begun(delivery) + 1 >= self._suspect_from:
+        if delivery.times >= self._suspect_from and (time := await self._begun(delivery) + 1) >= self._suspect_from:
             log.warning("suspect_waits_for_its_turn", times=delivery.times)
-            await self._room.acquire()
+            await self._turns.take(alone=time >= self._most)
             self._suspects.add(delivery)
         return True
 
@@ -69,7 +75,7 @@ class Holding:
         if isinstance(delivery, Delivery):
             self._heartbeat.let_go(delivery)  # first, so that the next beat does not bring the lease back
             if delivery in self._decided:
-                self._room.release()
+                self._ended_well.add(delivery)
         await self._streams.ack(delivery)
 
     async def release(self, delivery: Delivery, /) -> None:
@@ -79,7 +85,7 @@ class Holding:
     def forget(self, delivery: Delivery) -> None:
         """Nobody works on this delivery any more: unless it was acknowledged, it runs out and comes back."""
         self._heartbeat.let_go(delivery)
-        self._decided.discard(delivery)
         if delivery in self._suspects:
-            self._suspects.discard(delivery)
-            self._room.release()
+            self._turns.over(well=delivery in self._ended_well)
+        for known in (self._suspects, self._decided, self._ended_well):
+            known.discard(delivery)

@@ -27,14 +27,19 @@ ADOPT_EVERY_S = 10.0
 class Persistent:
     """See `Ledger`. What is finished and cannot be written is spilled to disk, and tried again until it is written.
 
-    A process that ends meanwhile leaves the file to its heir: `adopt` brings such files to the ledger.
+    A process that ends meanwhile leaves the file to its heir: `adopt` brings such files to the ledger. That is done
+    before anything is begun: the work may be the very one whose answer lies there, paid for.
     """
 
-    def __init__(self, ledger: Ledger, spill: Spill) -> None:
+    def __init__(self, ledger: Ledger, spill: Spill, streams: Streams) -> None:
         self._ledger = ledger
         self._spill = spill
+        self._streams = streams
+        self._adopting = asyncio.Lock()
 
     async def begin(self, delivery: Delivery, /) -> Begun | None:
+        if self._spill.of_others():
+            await self.adopt()
         return await self._ledger.begin(delivery)
 
     async def carries(self, delivery: Delivery, /) -> bool:
@@ -68,35 +73,41 @@ class Persistent:
     async def bury_unreadable(self, unreadable: Unreadable, /) -> None:
         await self._ledger.bury_unreadable(unreadable)
 
-    async def adopt(self, streams: Streams) -> int:
-        """Bring what dead workers left on this disk to the ledger; how many there were. Raises `Transient`."""
-        orphans = await asyncio.to_thread(self._spill.orphans)
-        for orphan in orphans:
-            await self._bring(orphan, streams)
-            orphan.path.unlink(missing_ok=True)
-        return len(orphans)
+    async def adopt(self) -> int:
+        """Bring what dead workers left on this disk to the ledger; how many there were. Raises `Transient`.
 
-    async def keep_adopting(self, streams: Streams, stop: asyncio.Event) -> None:
+        A disk that fails is told in the log and holds up nothing.
+        """
+        async with self._adopting:
+            try:
+                orphans = await asyncio.to_thread(self._spill.orphans)
+                for orphan in orphans:
+                    await self._bring(orphan)
+                    orphan.path.unlink(missing_ok=True)
+            except OSError:
+                log.exception("spill_directory_fails")
+                return 0
+            return len(orphans)
+
+    async def keep_adopting(self, stop: asyncio.Event) -> None:
         """Adopt again and again until told to stop: a neighbour may die at any time."""
         while not stop.is_set():
             try:
-                await self.adopt(streams)
+                await self.adopt()
             except Transient as error:
                 log.warning("adoption_postponed", error=str(error))
-            except OSError:
-                log.exception("spill_directory_fails")
             try:
                 async with asyncio.timeout(ADOPT_EVERY_S):
                     await stop.wait()
             except TimeoutError:
                 continue
 
-    async def _bring(self, orphan: Spilled, streams: Streams) -> None:
+    async def _bring(self, orphan: Spilled) -> None:
         begun, outcome, won = orphan.begun, orphan.outcome, False
         if outcome is None:
             await self._ledger.record(begun)
         elif won := await self._ledger.commit(begun, outcome):
-            await announce(begun.pointer, outcome, streams)
+            await announce(begun.pointer, outcome, self._streams)
         at = begun.pointer
         log.warning("spill_adopted", run=at.run, trace=at.trace_id, settled=won, calls=len(begun.calls))
 

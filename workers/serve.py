@@ -82,7 +82,7 @@ def build(
     relaying: bool = True,
 ) -> Worker:
     """A worker over engines that are open already."""
-    ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"))
+    ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"), engines.streams)
     pacing = Pacing(engines.pacer, models=settings.paid(), agents=tuple(company.agents))
     resting = {route: Knocking(partial(pacing.waiting, company.models_at(route))) for route in routes}
     besides: Sequence[Chore] = (build_relay(settings, company, engines).run, partial(carry, settings, engines))
@@ -106,7 +106,7 @@ def build(
         drain_s=settings.drain_s,
         chores=[
             partial(decider.watch.run, ledger),
-            partial(ledger.keep_adopting, engines.streams),
+            ledger.keep_adopting,
             *(besides if relaying else ()),
         ],
         paused=paused,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ class Spill:
         except OSError as error:
             log.error("not_spilled", run=begun.pointer.run, error=str(error))
             return None
+
+    def of_others(self) -> bool:
+        """Whether another process has left anything here: cheap enough to be asked before every delivery."""
+        try:
+            with os.scandir(self._directory) as found:
+                return any(it.name.endswith(".json") and not it.name.startswith(f"{_owner()}-") for it in found)
+        except OSError:
+            return False  # there is none yet, or `keep` and `orphans` say what is wrong with it
 
     def orphans(self) -> Sequence[Spilled]:
         """What dead processes left here, oldest first. A file that cannot be read is set aside and named in the log."""
@@ -130,6 +139,7 @@ def _write(path: Path, text: bytes) -> None:
     new.rename(path)
 
 
+@cache
 def _owner() -> str:
     """This process, told apart from a later one with the same number by when it was started."""
     return f"{os.getpid()}-{int(psutil.Process().create_time() * 1000)}"

@@ -52,7 +52,7 @@ class Worker:
         self._heartbeat = heartbeat
         self._pacing = decider.pacing
         self._closing = Closing(decider)
-        self._held = Holding(streams, heartbeat, min(decider.max_deliveries, 3), ledger.deliveries)
+        self._held = Holding(streams, heartbeat, decider.max_deliveries, ledger.deliveries)
         self.grace = Grace(lease_s)
         deliver = partial(handle, decide=self._decide, ledger=ledger, streams=self._held)
         self._consumers = [

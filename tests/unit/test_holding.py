@@ -18,7 +18,7 @@ def delivery(number: int, times: int = 1) -> Delivery:
 
 
 async def test_work_that_was_with_several_dead_workers_is_begun_one_at_a_time_and_nothing_else_waits_for_it() -> None:
-    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), suspect_from=3)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
     first, second = delivery(1, times=3), delivery(2, times=4)
     assert await held.take(first)
     waiting = asyncio.create_task(held.take(second))
@@ -31,7 +31,7 @@ async def test_work_that_was_with_several_dead_workers_is_begun_one_at_a_time_an
 
 
 async def test_each_suspect_that_ends_well_lets_one_more_be_begun_at_once() -> None:
-    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), suspect_from=3)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
     suspects = [delivery(number, times=3) for number in range(8)]
     taking = {it: asyncio.create_task(held.take(it)) for it in suspects}
     widths = []
@@ -46,8 +46,38 @@ async def test_each_suspect_that_ends_well_lets_one_more_be_begun_at_once() -> N
     assert widths == [1, 2, 4, 1]
 
 
+async def test_what_is_begun_for_the_last_time_is_alone_among_the_suspects_whatever_ended_well_before() -> None:
+    async def begun(it: Delivery) -> int:
+        return 7 if it.pointer.run == "resp_3" else 2
+
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), 8, begun)
+    good, beside, last, behind = [delivery(number, times=9) for number in (1, 2, 3, 4)]
+    assert await held.take(good)
+    held.bound(await attempt(delivery=good))
+    await held.ack(good)
+    held.forget(good)
+    assert await held.take(beside)
+    taking = [asyncio.create_task(held.take(it)) for it in (last, behind)]
+    assert [await begins(task) for task in taking] == [False, False]
+    held.forget(beside)
+    assert [await begins(task) for task in taking] == [True, False]
+    held.forget(last)
+    assert await begins(taking[1])
+
+
+async def test_whoever_stops_waiting_for_a_turn_leaves_it_to_the_next() -> None:
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
+    first, second, third = [delivery(number, times=3) for number in range(3)]
+    assert await held.take(first)
+    taking = [asyncio.create_task(held.take(it)) for it in (second, third)]
+    assert [await begins(task) for task in taking] == [False, False]
+    taking[0].cancel()
+    held.forget(first)
+    assert await begins(taking[1])
+
+
 async def test_a_suspect_that_left_no_outcome_is_no_reason_for_confidence() -> None:
-    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), suspect_from=3)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
     broken_off, moved_on, third, fourth = [delivery(number, times=3) for number in range(4)]
     assert await held.take(broken_off)
     held.bound(await attempt(delivery=broken_off))
@@ -65,7 +95,7 @@ async def test_what_was_handed_out_often_and_seldom_begun_is_no_suspect() -> Non
     async def begun(it: Delivery) -> int:
         return {"resp_1": 1, "resp_2": 1, "resp_3": 2, "resp_4": 2}[it.pointer.run]
 
-    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), 3, begun)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0), begun=begun)
     taking = [asyncio.create_task(held.take(delivery(number, times=9))) for number in (1, 2, 3, 4)]
     assert [await begins(task) for task in taking] == [True, True, True, False]
     taking[3].cancel()

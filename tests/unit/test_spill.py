@@ -80,7 +80,9 @@ async def test_what_cannot_be_committed_is_on_disk_and_gone_from_there_once_it_i
     ledger = MemoryLedger()
     begun = await begun_in(ledger)
     ledger.reachable = False
-    writing = asyncio.create_task(Persistent(ledger, Spill(tmp_path / "spill")).commit(begun, finish(1)))
+    writing = asyncio.create_task(
+        Persistent(ledger, Spill(tmp_path / "spill"), MemoryStreams()).commit(begun, finish(1))
+    )
     path = await until_spilled(tmp_path / "spill")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -93,20 +95,20 @@ async def test_an_outcome_of_a_worker_that_is_gone_is_settled_by_the_next_one(tm
     ledger, streams = MemoryLedger(), MemoryStreams()
     begun = await begun_in(ledger)
     ledger.reachable = False
-    writing = asyncio.create_task(Persistent(ledger, Spill(tmp_path)).commit(begun, advance(3, "second")))
+    writing = asyncio.create_task(Persistent(ledger, Spill(tmp_path), streams).commit(begun, advance(3, "second")))
     path = orphaned(await until_spilled(tmp_path))
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
-    heir = Persistent(ledger, Spill(tmp_path))
+    heir = Persistent(ledger, Spill(tmp_path), streams)
     with pytest.raises(Transient):
-        await heir.adopt(streams)
+        await heir.adopt()
     assert path.exists(), "nothing is thrown away while the ledger is away"
     ledger.reachable = True
-    assert await heir.adopt(streams) == 1
+    assert await heir.adopt() == 1
     assert not path.exists()
     assert (ledger.work[begun.pointer.run].pointer.seq, ledger.work[begun.pointer.run].pointer.route) == (2, "second")
     assert [call.status for call in ledger.calls.values()] == ["answered"]
-    assert await heir.adopt(streams) == 0
+    assert await heir.adopt() == 0
 
 
 async def test_a_spilled_outcome_that_comes_too_late_changes_nothing_but_its_bill_is_kept(tmp_path: Path) -> None:
@@ -118,10 +120,22 @@ async def test_a_spilled_outcome_that_comes_too_late_changes_nothing_but_its_bil
     other = await ledger.begin(Delivery(begun.pointer, "1-0", "w2"))
     assert other is not None
     assert await ledger.commit(other, finish(1))
-    await Persistent(ledger, Spill(tmp_path)).adopt(streams)
+    await Persistent(ledger, Spill(tmp_path), streams).adopt()
     assert len(ledger.events[begun.pointer.run]) == 2
     assert '"total":1' in ledger.events[begun.pointer.run][-1].sealed.data
     assert [(call.status, call.cost_usd) for call in ledger.calls.values()] == [("answered", Decimal("0.000012"))]
+
+
+async def test_nothing_is_begun_before_what_the_dead_left_is_in_the_ledger(tmp_path: Path) -> None:
+    ledger, streams = MemoryLedger(), MemoryStreams()
+    begun = await begun_in(ledger)
+    heir = Persistent(ledger, Spill(tmp_path), streams)
+    kept = Spill(tmp_path).keep(begun, finish(1))
+    assert kept is not None
+    orphaned(kept)
+    assert await heir.begin(Delivery(begun.pointer, "1-0", "w2")) is None, "it would have been paid for again"
+    assert [call.status for call in ledger.calls.values()] == ["answered"]
+    assert files(tmp_path) == []
 
 
 async def test_files_of_processes_that_live_are_left_alone(tmp_path: Path) -> None:
@@ -135,7 +149,7 @@ async def test_files_of_processes_that_live_are_left_alone(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 99}', b'{"format": 1, "begun": {}}'])
 async def test_a_file_that_cannot_be_read_is_set_aside_and_stops_nothing(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "1-1-x-outcome.json").write_bytes(text)
-    assert await Persistent(MemoryLedger(), Spill(tmp_path)).adopt(MemoryStreams()) == 0
+    assert await Persistent(MemoryLedger(), Spill(tmp_path), MemoryStreams()).adopt() == 0
     assert [path.name for path in files(tmp_path)] == ["1-1-x-outcome.unreadable"]
 
 
@@ -145,7 +159,8 @@ async def test_a_full_spill_directory_leaves_the_outcome_in_memory(tmp_path: Pat
     (tmp_path / "other").write_bytes(b"x" * 20)
     assert Spill(tmp_path, most_bytes=10).keep(begun, finish(1)) is None
     ledger.reachable = False
-    writing = asyncio.create_task(Persistent(ledger, Spill(tmp_path, most_bytes=10)).commit(begun, finish(1)))
+    persistent = Persistent(ledger, Spill(tmp_path, most_bytes=10), MemoryStreams())
+    writing = asyncio.create_task(persistent.commit(begun, finish(1)))
     await asyncio.sleep(0)
     ledger.reachable = True
     assert await writing
