@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 import orjson
 from pydantic import BaseModel
 
-from agent.cases import Asked, Attempt, Case
+from agent.cases import Asked, Attempt, Case, Refused
 from agent.cases.case import closed
 from agent.cases.comparing import nearest, unlike
 from agent.effects import AnyEffect, Ask, Effect
@@ -95,7 +95,7 @@ class Recorded(Perform):
             if found.answer is not None:
                 return cast(T, effect.answer_type.model_validate_json(closed(found.answer)))
             if found.fault is not None:
-                raise _again(found)
+                raise raised_again(found)
             await self._time_is_over()
             raise Missing(effect, self.place.now, self.place.case.asked())
 
@@ -142,10 +142,11 @@ class Limits(Watch):
             yield
 
 
-def _again(found: Asked) -> Exception:
+def raised_again(found: Asked | Refused) -> Exception:
+    """The error that a question met, with what it cost all the same."""
     assert found.fault is not None  # noqa: S101
     error = found.fault.again()
-    if isinstance(error, AgentError):
+    if isinstance(error, AgentError) and isinstance(found, Asked):
         error.usage, error.cost_usd = found.usage, found.cost_usd
     return error
 

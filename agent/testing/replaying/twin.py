@@ -17,7 +17,17 @@ PLENTY_S = 3_600.0
 """How fast this machine is must not decide whether an attempt is in time."""
 
 
-class Twin(MemoryLedger):
+class Unhurried(MemoryLedger):
+    """A ledger in memory whose clock alone says when a run's time is over."""
+
+    async def begin(self, delivery: Delivery, /) -> Begun | None:
+        begun = await super().begin(delivery)
+        if begun is not None and begun.remaining_s > 0:
+            begun.remaining_s = max(begun.remaining_s, PLENTY_S)
+        return begun
+
+
+class Twin(Unhurried):
     """A ledger that holds one run as it stood when the generation of a case began."""
 
     def __init__(self, case: Case, route: str) -> None:
@@ -49,12 +59,6 @@ class Twin(MemoryLedger):
         self.work[run.id] = WorkRow(at, run.began_at)
         for place, asked in enumerate(case.earlier):
             self.put(asked, Key(run.id, asked.generation or 1, asked.seq or 1), f"earlier-{place}")
-
-    async def begin(self, delivery: Delivery, /) -> Begun | None:
-        begun = await super().begin(delivery)
-        if begun is not None and begun.remaining_s > 0:
-            begun.remaining_s = max(begun.remaining_s, PLENTY_S)
-        return begun
 
     def stand(self, work: WorkRow, attempt: Attempt, at: datetime) -> None:
         """Let the work be as it was when this attempt began."""

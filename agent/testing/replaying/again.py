@@ -1,0 +1,250 @@
+"""A case's request taken through the agent as it is now: its code, prompts, checks and schema, and the world of then.
+
+A question that was asked then is answered as it was. Where the agent asks another one now, the script says what the
+model would say to it; without a line for it, it gets what was said in its place. Which it was stands in the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar, cast
+
+from pydantic import BaseModel
+from structlog.testing import capture_logs
+
+from agent import settings
+from agent.approvals import Decision
+from agent.cases import Asked, Case
+from agent.cases.case import closed
+from agent.definition import Agent, BoundAgent, load
+from agent.effects import AnyEffect, Ask, CallModel, Effect
+from agent.envelope import seal
+from agent.errors import Misconfigured
+from agent.events import RequestReceived
+from agent.faults import Fault
+from agent.ports import Begun, Delivery, Ledger, NewRun, Streams
+from agent.prompting import PromptBook
+from agent.testing.chain import Chain
+from agent.testing.clock import HeldClock
+from agent.testing.guard import forbid_live_calls
+from agent.testing.replaying.past import Came, Past, is_unknown
+from agent.testing.replaying.recorded import Price, raised_again
+from agent.testing.replaying.stage import NoArchive
+from agent.testing.replaying.twin import Unhurried
+from agent.testing.rerun import How, Rerun, Served, named
+from agent.testing.script import Script, Unscripted
+from workers.decide import Decider
+from workers.handle import handle
+from workers.perform import Perform, Quote
+from workers.tools import Tools
+from workers.watch import Watch, Watched
+
+T = TypeVar("T", bound=BaseModel)
+
+
+async def again(
+    case: Case,
+    script: Script | None = None,
+    *,
+    agent: Agent | str | None = None,
+    prompts: PromptBook | None = None,
+    real: Collection[str] = (),
+) -> Rerun:
+    """Run a case's request again, with the agent that it names as it is now, or this one.
+
+    The prompts are those that the service would use here. Tools are answered from the record, except those named in
+    `real`, which are called. Time passes as it did: answers take as long as they took, on a clock that is turned.
+
+    Raises:
+        Misconfigured: the agent cannot be had, or does not fit its prompts.
+        Unscripted: a question is new, nothing stood in its place, and the script has no line for it.
+    """
+    book = prompts or PromptBook.here(settings.load().prompts_dir)
+    bound = _bound(case, agent, book)
+    ledger = Unhurried(HeldClock(case.run.began_at))
+    world = World(
+        None,  # type: ignore[arg-type]  # it has no other door
+        None,  # type: ignore[arg-type]
+        tools=Tools({bound.name: bound}),
+        then=Then(case, Past(case), script or Script(), frozenset(real), ledger.clock),
+    )
+    chain = Chain(bound, Now(bound, world, book), _decision(case), book)
+    chain.ledger = ledger
+    with forbid_live_calls(), capture_logs():  # what failed then is no news
+        run = await ledger.open(_new(case, bound))
+        story = await chain.go_on(run)
+    return Rerun(story.ending, story.events, story.view, case, tuple(world.then.served), bound)
+
+
+def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgent:
+    spec = agent or case.agent.spec
+    if not spec:
+        raise Misconfigured(
+            f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
+        )
+    found = load(spec) if isinstance(spec, str) else spec
+    return found.bind(book, case.agent.models or ("recorded",))
+
+
+def _new(case: Case, bound: BoundAgent) -> NewRun:
+    run = case.run
+    return NewRun(
+        id=run.id,
+        project=run.project,
+        agent=bound.name,
+        agent_version=bound.version,
+        prompts=bound.prompts,
+        request=closed(case.request),
+        store=run.store,
+        first=seal(RequestReceived(agent=bound.name), agent=bound.id, prompts=bound.prompts),
+        route=bound.first_route,
+        deadline_s=bound.agent.budget.deadline_s,
+    )
+
+
+def _decision(case: Case) -> Decision | None:
+    """What somebody decided on the first calls that waited for it; None where nobody did."""
+    for event in case.happened("approval.decided"):
+        if isinstance(event.data, dict) and event.data.get("by") != "deadline":
+            return Decision(bool(event.data.get("approved")), by=str(event.data.get("by")))
+    return None
+
+
+@dataclass(slots=True)
+class Then:
+    """The world as it was, and where a run is in it: the limit that its time runs against, and what it was answered."""
+
+    case: Case
+    past: Past
+    script: Script
+    real: frozenset[str]
+    clock: HeldClock
+    served: list[Served] = field(default_factory=list)
+    limit: asyncio.Timeout | None = None
+
+    async def answer(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:
+        """What is said to a question now. Raises the error of then, or `Unscripted`."""
+        if getattr(effect, "tool", None) in self.real:
+            return await self._called(effect, begun, perform)
+        same = self.past.same(effect)
+        if same is not None and not is_unknown(same):
+            return await self._came(effect, same, "recorded", begun)
+        if same is not None:
+            await self._pass(same, begun)
+        if self.script.can(type(effect)):
+            self._note(effect, "scripted")
+            return await self.script(effect)
+        if same is not None and self._ran_out_of_time():
+            return await self._nothing(effect, begun)
+        kept = self.past.in_place(effect)
+        if kept is None or is_unknown(kept):
+            raise Unscripted(
+                f"nobody knows what would be said to this: {named(effect)}. It was not asked in the case; give the "
+                f"script a line for it: script({{{effect.type!r}: [...]}})"
+            )
+        return await self._came(effect, kept, "kept", begun)
+
+    def _ran_out_of_time(self) -> bool:
+        data = self.case.ending.data
+        return isinstance(data, dict) and data.get("code") == "deadline_exceeded"
+
+    def _note(self, effect: AnyEffect, how: How, fault: Fault | None = None) -> None:
+        self.served.append(Served(effect, how, self.clock.now(), fault))
+
+    async def _came(self, effect: Effect[T], came: Came, how: How, begun: Begun) -> T:
+        self._note(effect, how, came.fault)
+        await self._pass(came, begun)
+        if isinstance(came, Asked) and came.answer is not None:
+            return cast(T, effect.answer_type.model_validate_json(closed(came.answer)))
+        raise raised_again(came)
+
+    async def _called(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:
+        self._note(effect, "called")
+        began, left_s = time.monotonic(), (begun.deadline - self.clock.now()).total_seconds()
+        try:
+            async with asyncio.timeout(left_s) as limit:
+                return await perform(effect)
+        except TimeoutError:
+            if limit.expired():
+                await self._over(begun)
+            raise
+        finally:
+            self.clock.advance(min(time.monotonic() - began, left_s))
+
+    async def _nothing(self, effect: Effect[T], begun: Begun) -> T:
+        self._note(effect, "unanswered")
+        await self._over(begun)
+        raise AssertionError("the time is over")
+
+    async def _pass(self, came: Came, begun: Begun) -> None:
+        """Let as much time go by as it took."""
+        took = timedelta(milliseconds=(came.duration_ms or 0.0) if isinstance(came, Asked) else 0.0)
+        until = self.clock.now() + took
+        if until >= begun.deadline:
+            await self._over(begun)
+        self.clock.advance_to(until)
+
+    async def _over(self, begun: Begun) -> None:
+        """The run's time is over while something is under way."""
+        self.clock.advance_to(begun.deadline)
+        if self.limit is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time())
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, slots=True)
+class World(Perform):
+    """A worker's doors to the world: to that of then."""
+
+    then: Then = field(default_factory=lambda: cast(Then, None))
+
+    def bind(self, begun: Begun) -> Ask:
+        perform = super(World, self).bind(begun)
+
+        async def ask(effect: Effect[T], /) -> T:
+            return await self.then.answer(effect, begun, perform)
+
+        return ask
+
+    def quote(self, effect: AnyEffect) -> Quote | None:
+        """What such a call might have cost then, by its model."""
+        if not isinstance(effect, CallModel):
+            return None
+        asked = [it for it in self.then.case.asked() if it.type == effect.type]
+        found = next((it for it in asked if it.model == effect.model), asked[0] if asked else None)
+        if found is None:
+            return Price(paid=True)
+        return Price(found.endpoint, found.worst_case_usd, paid=found.worst_case_usd != 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What a worker does, with the agent of now."""
+
+    bound: BoundAgent
+    world: World
+    book: PromptBook
+
+    async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
+        agents, watch = {self.bound.name: self.bound}, Until(self.world.then)
+        decide = Decider(agents, self.world, ledger, self.book, NoArchive(), watch=watch)
+        await handle(delivery, decide=decide, ledger=ledger, streams=streams)
+
+
+class Until(Watch):
+    """Knows the limit that the time of a delivery runs against."""
+
+    def __init__(self, then: Then) -> None:
+        super().__init__()
+        self._then = then
+
+    @contextmanager
+    def over(self, watched: Watched) -> Iterator[None]:
+        self._then.limit = watched.limit
+        with super().over(watched):
+            yield

@@ -1,0 +1,56 @@
+"""A run of then taken through the steps as they are now: what became of it, and where each answer came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from agent.cases import Case
+from agent.definition import BoundAgent
+from agent.effects import AnyEffect, CallModel, CallTool
+from agent.faults import Fault
+from agent.testing.chain import Story
+
+How = Literal["recorded", "scripted", "kept", "called", "unanswered"]
+HOW: Mapping[How, str] = {
+    "recorded": "the same question, answered as it was",
+    "scripted": "another question, answered by the script",
+    "kept": "another question, answered with what was said in its place",
+    "called": "called for real",
+    "unanswered": "no answer until the time was over",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A question that was asked now, when, where its answer came from, and the error that it was, if it was one."""
+
+    effect: AnyEffect
+    how: How
+    at: datetime
+    fault: Fault | None = None
+
+    def __str__(self) -> str:
+        met = f": {self.fault.kind}" if self.fault else ""
+        return f"{named(self.effect)}: {HOW[self.how]}{met}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun(Story):
+    """A case run again: its story now, the case as it was, and every question in order."""
+
+    then: Case
+    served: tuple[Served, ...]
+    agent: BoundAgent
+
+
+def named(effect: AnyEffect) -> str:
+    """A question in a few words, for people."""
+    match effect:
+        case CallModel():
+            return f"{effect.type} {effect.model} with {effect.prompt}"
+        case CallTool():
+            return f"{effect.type} {effect.tool}"
+    return effect.type

@@ -1,0 +1,152 @@
+"""A case runs again with the agent as it is now: what was asked then is answered as it was, and all else is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from agent import Agent, Budget, Draft
+from agent.agents import chat, documents
+from agent.cases import Case, dumped, loads
+from agent.errors import Misconfigured, Overloaded, Permanent, Transient
+from agent.events import AnswerAccepted, RunFailed
+from agent.prompting import Prompt, PromptBook
+from agent.prompting.book import SHIPPED
+from agent.testing import Script, Unscripted, calls, says
+from agent.testing.replaying import again
+from agent.tools import ToolContext, tool
+from tests.runs import RIGHT, WRONG, case_of
+
+SLOW = Overloaded("slow down", retry_after_s=3)
+AWAY = Transient("no line", kind="transport")
+OTHER = {**WRONG, "answer": "It has two years of warranty."}
+
+
+def hows(it: Any) -> list[tuple[str, str]]:
+    return [(served.effect.type, served.how) for served in it.served if served.effect.type != "search"]
+
+
+def book(**changes: str) -> PromptBook:
+    """The shipped prompts, where the one for answers says more."""
+    found = PromptBook.load(SHIPPED)
+    sources = dict(found.current("answer").sources)
+    name = next(name for name in sources if name.startswith("system"))
+    sources[name] += changes.get("more", "")
+    found.start_with([Prompt.from_sources(sources)])
+    return found
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [RIGHT],
+        [WRONG, RIGHT],
+        [WRONG, OTHER, WRONG],
+        [SLOW, SLOW, RIGHT],
+        [AWAY] * 14,
+        [Permanent("no")],
+        ["Sure!", RIGHT],
+    ],
+)
+async def test_an_agent_that_did_not_change_comes_to_the_same_ending(said: list[Any]) -> None:
+    case = await case_of(*said)
+    now = await again(loads(dumped(case)), agent=documents)
+    assert now.events[-1].model_dump_json() == case.ending.text
+    assert now.view.calls == case.cost.calls
+    assert {how for _, how in hows(now)} == {"recorded"}
+
+
+async def test_a_mended_check_lets_the_answer_of_then_pass() -> None:
+    case = await case_of(WRONG, OTHER, WRONG)
+    now = await again(case, agent=replace(documents, checks=()))
+    assert isinstance(now.ending, AnswerAccepted) and hows(now) == [("call_model", "recorded")]
+
+
+async def test_a_mended_prompt_asks_another_question_which_the_script_answers_or_the_words_of_then() -> None:
+    case, mended = await case_of(WRONG, OTHER, WRONG), book(more=" Quote word for word.")
+    now = await again(case, Script(says(RIGHT)), agent=documents, prompts=mended)
+    assert isinstance(now.ending, AnswerAccepted) and hows(now) == [("call_model", "scripted")]
+    kept = await again(case, agent=documents, prompts=mended)
+    assert isinstance(kept.ending, RunFailed) and hows(kept) == [("call_model", "kept"), ("call_model", "kept")]
+    assert "another question, answered with what was said in its place" in str(kept.served[1])
+    same = await again(case, Script(says(RIGHT)), agent=documents)
+    assert isinstance(same.ending, RunFailed) and {how for _, how in hows(same)} == {"recorded"}
+
+
+async def test_a_question_in_whose_place_nothing_stood_wants_a_line_of_the_script() -> None:
+    case = await case_of(RIGHT)
+
+    def is_long(draft: Draft) -> list[str]:
+        return [] if len(draft.answer) > 40 else ["the answer is too short"]
+
+    strict = replace(documents, checks=(*documents.checks, is_long))
+    with pytest.raises(Unscripted, match=r"call_model scripted with answer@.* give the script a line"):
+        await again(case, agent=strict)
+    longer = {**RIGHT, "answer": "The lamp has a warranty of two years, as its page says."}
+    now = await again(case, Script(says(longer)), agent=strict)
+    assert isinstance(now.ending, AnswerAccepted) and hows(now) == [
+        ("call_model", "recorded"),
+        ("call_model", "scripted"),
+    ]
+
+
+async def test_what_a_budget_refused_then_is_judged_by_the_budget_of_now() -> None:
+    tight = replace(documents, budget=Budget(calls=1))
+    case = await case_of(WRONG, agent=tight)
+    assert case.ending.data["code"] == "budget"  # type: ignore[index]
+    assert (await again(case, agent=tight)).ending.public()["code"] == "budget"
+    roomy = await again(case, Script(says(RIGHT)), agent=documents)
+    assert isinstance(roomy.ending, AnswerAccepted) and hows(roomy)[-1] == ("call_model", "scripted")
+
+
+async def test_time_passes_as_it_did_and_a_deadline_of_now_counts() -> None:
+    told: dict[str, Any] = orjson.loads(dumped(await case_of(WRONG, RIGHT)))
+    for attempt in told["attempts"]:
+        for asked in attempt.get("asked", ()):
+            asked["duration_ms"] = 40_000.0 if asked["effect"]["type"] == "call_model" else 0.0
+    case = loads(orjson.dumps(told))
+    now = await again(case, agent=documents)
+    assert isinstance(now.ending, AnswerAccepted)
+    assert (now.view.ended_at - now.view.created_at).total_seconds() == 80.0  # type: ignore[operator]
+    hasty = await again(case, agent=replace(documents, budget=Budget(deadline_s=60)))
+    assert hasty.ending.public()["code"] == "deadline_exceeded"
+
+
+class Order(BaseModel):
+    id: str
+
+
+def shop(*said: Any, broken: bool) -> tuple[Agent, list[str]]:
+    made: list[str] = []
+
+    @tool(retries=0)
+    async def find_order(order: Order, context: ToolContext) -> str:
+        """Find an order."""
+        made.append(order.id)
+        if broken:
+            raise KeyError("state")
+        return "shipped"
+
+    return replace(chat, tools=(find_order,)), made
+
+
+async def test_tools_are_answered_from_the_record_unless_they_are_to_be_called() -> None:
+    agent, made = shop(broken=True)
+    case = await case_of(calls("find_order", id="A-1"), "It cannot be looked up.", agent=agent)
+    assert made.pop() == "A-1"
+    recorded = await again(case, agent=agent)
+    assert not made and recorded.events[-1].model_dump_json() == case.ending.text
+    mended, made = shop(broken=False)
+    now = await again(case, Script(says("It was shipped.")), agent=mended, real=["find_order"])
+    assert made == ["A-1"] and now.ending.text == "It was shipped."  # type: ignore[attr-defined]
+    assert hows(now) == [("call_model", "recorded"), ("call_tool", "called"), ("call_model", "scripted")]
+
+
+async def test_an_agent_that_cannot_be_had_is_refused() -> None:
+    case: Case = await case_of(RIGHT)
+    with pytest.raises(Misconfigured, match="name it as module:attribute"):
+        await again(case)
