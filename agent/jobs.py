@@ -1,4 +1,4 @@
-"""Long work of operators: bulk replays, bulk discards, retention. The ledger holds the truth about each job."""
+"""Long work of operators: bulk replays and discards, retention, evaluations. The ledger holds the truth about each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from agent.letters import Filter, Place, SettledAs, Verdict
 
-Kind = Literal["replay", "discard", "retention"]
+Kind = Literal["replay", "discard", "retention", "evaluation"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDINGS: tuple[State, ...] = ("done", "failed", "cancelled")
 END = "end"
@@ -24,7 +24,7 @@ class Job:
     id: str
     kind: Kind
     arguments: str
-    """JSON: for letters `filter` and `rate`, letters per second."""
+    """JSON: for letters `filter` and `rate`, letters per second; the id of an `evaluation`."""
     asked_by: str
     state: State
     done: int

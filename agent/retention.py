@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-WHAT = ("responses", "dead_letters", "jobs", "instances", "audit", "webhook_deliveries")
+WHAT = ("responses", "dead_letters", "jobs", "instances", "audit", "webhook_deliveries", "evaluations")
 """In this order. Responses are only asked to be forgotten: their texts go as those of deleted ones do.
 
 Dead letters that wait for an operator, jobs that are open, and deliveries that are still to be made, are kept whatever

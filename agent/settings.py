@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     retention_every_s: float = Field(3_600.0, ge=0)
     """How often what is no longer kept is removed; 0 for never."""
     retention_s: float = Field(30 * 86_400.0, gt=0)
-    """How long settled dead letters and ended jobs are kept."""
+    """How long settled dead letters, ended jobs and evaluations are kept."""
     audit_retention_s: float = Field(365 * 86_400.0, gt=0)
 
     redact: Names = ()

@@ -23,6 +23,7 @@ from agent.adapters.ledger.connect import Pool, connect_hot
 from agent.adapters.ledger.connect import connect as connect_ledger
 from agent.adapters.ledger.conversations import PostgresConversations
 from agent.adapters.ledger.epochs import PostgresEpochs
+from agent.adapters.ledger.evaluations import PostgresEvaluations
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.looking import LedgerLook
@@ -123,6 +124,7 @@ class Connected:
     outgoing: PostgresOutgoing
     approvals: PostgresApprovals
     pacer: RedisPacer
+    evaluations: PostgresEvaluations
 
     async def overview(self, routes: Sequence[str]) -> Overview:
         """What waits where at this moment. Raises `Transient`."""
@@ -287,6 +289,7 @@ async def connected(
                 PostgresOutgoing(pool),
                 PostgresApprovals(ledger),
                 RedisPacer(client, keys, meter.spent_today),
+                PostgresEvaluations(pool),
             )
             await ledger.drain()
     finally:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import uvicorn
@@ -13,7 +14,7 @@ import uvicorn
 from agent.errors import Misconfigured
 from agent.pauses import PauseWatch
 from agent.settings import Settings
-from agent.wiring import archive_prompts, cast, connected
+from agent.wiring import Cast, Connected, archive_prompts, cast, connected
 from api.app import create_app
 from api.door import Door
 from api.network import lock, warn_of_no_address
@@ -44,27 +45,8 @@ async def serve(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         targets = [paid.target for paid in settings.paid().values()]
-        door = Door(
-            ledger=engines.ledger,
-            shelf=engines.shelf,
-            doorbell=engines.streams,
-            streams=engines.streams,
-            access=engines.access,
-            counters=engines.counters,
-            meter=engines.meter,
-            callers=engines.callers,
-            cancels=engines.cancels,
-            approvals=engines.approvals,
-            privacy=engines.privacy,
-            conversations=engines.conversations,
-            instance=engines.instance,
-            agents=company.agents,
-            names=company.names,
-            default_agent=company.default,
-            settings=settings,
-            base_url=(settings.public_url or url).rstrip("/"),
-            accepts=company.accepts,
-            offline=company.offline,
+        door = replace(
+            door_of(settings, engines, company, settings.public_url or url),
             paused=pauses.paused,
             waiting=pressure.waiting,
             overview=partial(engines.overview, company.routes),
@@ -72,6 +54,32 @@ async def serve(
             stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))
+
+
+def door_of(settings: Settings, engines: Connected, company: Cast, url: str) -> Door:
+    """The door to these engines, reached at `url`, without what looks after pauses and pressure."""
+    return Door(
+        ledger=engines.ledger,
+        shelf=engines.shelf,
+        doorbell=engines.streams,
+        streams=engines.streams,
+        access=engines.access,
+        counters=engines.counters,
+        meter=engines.meter,
+        callers=engines.callers,
+        cancels=engines.cancels,
+        approvals=engines.approvals,
+        privacy=engines.privacy,
+        conversations=engines.conversations,
+        instance=engines.instance,
+        agents=company.agents,
+        names=company.names,
+        default_agent=company.default,
+        settings=settings,
+        base_url=url.rstrip("/"),
+        accepts=company.accepts,
+        offline=company.offline,
+    )
 
 
 async def _listen(door: Door, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:

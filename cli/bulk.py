@@ -28,7 +28,7 @@ def hand_over(
 ) -> NoReturn:
     """Open a job, or find the one that does the same already; wait for its end, unless `detach`. Ends the command."""
     job, new = loop.run(_ask(settings, urls, kind, arguments, total))
-    _push(settings, urls, job)
+    push(settings, urls, job)
     errors.print(f"{job.id} {'is opened' if new else 'does this already'}; `cuelight jobs watch {job.id}` shows it")
     lasting = attached(settings) is not None
     if not detach and lasting:
@@ -45,7 +45,8 @@ async def _ask(settings: Settings, urls: EngineUrls, kind: Kind, arguments: str,
         return await it.jobs.ask(kind, arguments, operator(), total)
 
 
-def _push(settings: Settings, urls: EngineUrls, job: Job) -> None:
+def push(settings: Settings, urls: EngineUrls, job: Job) -> None:
+    """Have a jobs process look at it at once."""
     from workers.jobs.queue import JobQueue  # RQ is not needed by the other commands
 
     queue = JobQueue(settings, urls.redis_url)

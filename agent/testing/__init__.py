@@ -7,6 +7,7 @@ from agent.testing.cancels import MemoryCancels
 from agent.testing.chain import Chain, Handle, Story
 from agent.testing.clock import HeldClock
 from agent.testing.conversations import MemoryConversations
+from agent.testing.evaluations import MemoryEvaluations
 from agent.testing.faults import FAULTS, fault
 from agent.testing.guard import LiveCall, forbid_live_calls
 from agent.testing.jobs import MemoryJobs
@@ -39,6 +40,7 @@ __all__ = [
     "MemoryCancels",
     "MemoryConversations",
     "MemoryCounters",
+    "MemoryEvaluations",
     "MemoryJobs",
     "MemoryLedger",
     "MemoryLetters",

@@ -14,6 +14,7 @@ from agent.approvals import Approvals
 from agent.callers import Callers
 from agent.cancels import Cancels
 from agent.envelope import Envelope
+from agent.evaluation import Evaluations
 from agent.fairness import Share
 from agent.jobs import Jobs
 from agent.letters import Letters
@@ -35,6 +36,7 @@ from agent.testing import (
     MemoryCancels,
     MemoryConversations,
     MemoryCounters,
+    MemoryEvaluations,
     MemoryJobs,
     MemoryLedger,
     MemoryLetters,
@@ -83,6 +85,8 @@ class Store(Protocol):
     def letters(self) -> Letters: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def evaluations(self) -> Evaluations: ...
     @property
     def pauses(self) -> Pauses: ...
     @property
@@ -185,6 +189,7 @@ class MemoryStore:
         self.ledger = MemoryLedger()
         self.letters = MemoryLetters(self.ledger)
         self.jobs = MemoryJobs(self.ledger, self.letters)
+        self.evaluations = MemoryEvaluations(self.ledger)
         self.pauses = MemoryPauses(self.ledger)
         self.access = MemoryAccess(self.ledger)
         self.meter = MemoryMeter(self.ledger)

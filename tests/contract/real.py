@@ -17,6 +17,7 @@ from agent.adapters.ledger.callers import PostgresCallers
 from agent.adapters.ledger.cancels import PostgresCancels
 from agent.adapters.ledger.connect import Pool, connect, connect_hot
 from agent.adapters.ledger.conversations import PostgresConversations
+from agent.adapters.ledger.evaluations import PostgresEvaluations
 from agent.adapters.ledger.jobs import PostgresJobs
 from agent.adapters.ledger.letters import PostgresLetters
 from agent.adapters.ledger.metering import PostgresMeter
@@ -79,6 +80,7 @@ class RealStore:
         self.ledger = PostgresLedger(pool, hot)
         self.letters = PostgresLetters(pool)
         self.jobs = PostgresJobs(pool)
+        self.evaluations = PostgresEvaluations(pool)
         self.pauses = PostgresPauses(pool)
         self.access = PostgresAccess(pool)
         self.meter = PostgresMeter(pool)

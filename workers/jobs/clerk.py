@@ -12,7 +12,8 @@ import structlog
 
 from agent.errors import Transient
 from agent.jobs import END, Hold, Job, Kind, State
-from workers.jobs.kinds import KINDS, Batch, Doors
+from workers.jobs.doors import Doors
+from workers.jobs.kinds import KINDS, Batch
 
 log = structlog.get_logger(__name__)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from agent.errors import Transient
-from agent.jobs import END, Hold, Job, Jobs, Kind, place_in, place_of
-from agent.letters import Letters, SettledAs, Verdict
-from agent.ports import Transport
-from agent.retention import Keep, Retention
+from agent.jobs import END, Hold, Job, Kind, place_in, place_of
+from agent.letters import SettledAs, Verdict
+from workers.jobs.doors import Doors
+from workers.jobs.evaluating import evaluate
 
 log = structlog.get_logger(__name__)
 
@@ -20,17 +19,6 @@ ROWS = 500
 """How many rows retention removes in one write."""
 BATCHES_PER_S = 2.0
 """A job with a rate settles its letters in about so many batches a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """What jobs work on."""
-
-    jobs: Jobs
-    letters: Letters
-    streams: Transport
-    retention: Retention
-    keep: Keep
 
 
 Batch = Callable[[Doors, Hold, Job], Awaitable[Job | None]]
@@ -56,7 +44,12 @@ async def retention(doors: Doors, hold: Hold, job: Job) -> Job | None:
     return await doors.jobs.note(hold, count, {what: count}, what if count == ROWS else following)
 
 
-KINDS: Mapping[Kind, Batch] = {"replay": replay, "discard": discard, "retention": retention}
+KINDS: Mapping[Kind, Batch] = {
+    "replay": replay,
+    "discard": discard,
+    "retention": retention,
+    "evaluation": evaluate,
+}
 
 
 async def _settle(doors: Doors, hold: Hold, job: Job, how: SettledAs) -> Job | None:

@@ -26,7 +26,7 @@ from agent.errors import Transient
 from agent.settings import Settings
 from agent.wiring import connected
 from workers.jobs.clerk import Clerk
-from workers.jobs.kinds import Doors
+from workers.jobs.doors import Doors
 from workers.jobs.office import Desk, Office
 from workers.jobs.queue import OFFICE, JobQueue
 from workers.jobs.sweep import Sweep
@@ -71,7 +71,9 @@ async def desk(
 
     lease_s = settings.job_lease_s
     async with connected(settings, database_url, redis_url, "jobs") as it:
-        doors = Doors(it.jobs, it.letters, it.streams, it.retention, settings.keep())
+        doors = Doors(
+            it.jobs, it.letters, it.streams, it.retention, settings.keep(), it.ledger, it.evaluations, it.pauses
+        )
         sweep = Sweep(it.jobs, push, waiting, lease_s=lease_s, retention_every_s=settings.retention_every_s)
         sweeping = asyncio.create_task(sweep.run(min(1.0, lease_s / SWEEPS_PER_LEASE)))
         try:
