@@ -21,6 +21,7 @@ from agent.evaluation import (
     Plan,
     Ran,
     Report,
+    Scored,
     Wanted,
     Written,
     arguments,
@@ -105,14 +106,14 @@ async def collect(settings: Settings, urls: EngineUrls, asked: Asked, begun: Beg
     async with connected(settings, urls.database_url, urls.redis_url) as it:
         runs = await it.evaluations.runs(begun.evaluation.id)
         turns = asyncio.Semaphore(READ_AT_ONCE)
-        found = await asyncio.gather(*(_ran(it, run, asked.project, turns) for run in runs))
-    pairs = zip(asked.dataset.lines, found, strict=True)
+        pairs = zip(asked.dataset.lines, runs, strict=True)
+        lines = await asyncio.gather(*(_scored(it, line, run, begun, turns) for line, run in pairs))
     return Report(
         written=Written(release=metadata.version("cuelight"), at=datetime.now(UTC)),
         evaluation=begun.evaluation.id,
         dataset=Data(name=asked.dataset.name, hash=asked.dataset.hash, lines=len(asked.dataset.lines)),
         agent=begun.account,
-        lines=tuple(scored(line, ran, grounded=begun.grounded) for line, ran in pairs),
+        lines=tuple(lines),
     )
 
 
@@ -200,9 +201,10 @@ def _account(bound: BoundAgent, offer: Offer, project: str, *, offline: bool) ->
     )
 
 
-async def _ran(it: Connected, run: str, project: str, turns: asyncio.Semaphore) -> Ran:
+async def _scored(it: Connected, line: Line, run: str, begun: Begun, turns: asyncio.Semaphore) -> Scored:
+    """What a line came to. Answers and passages are let go of at once: thousands of them would fill the memory."""
     async with turns:
-        view = await it.ledger.view(run, project)
-        if view is None:
-            return Ran(run, DELETED, code=DELETED)
-        return ran_of(view, await it.ledger.happened(run, view.generation))
+        view = await it.ledger.view(run, begun.account.project)
+        events = [] if view is None else await it.ledger.happened(run, view.generation)
+        ran = Ran(run, DELETED, code=DELETED) if view is None else ran_of(view, events)
+        return scored(line, ran, grounded=begun.grounded)

@@ -23,7 +23,7 @@ NUMBERS = ("lines", "mean", "then", "now", "change")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table. Its cells are hostile: ids and names that somebody chose. `notes` are sentences of ours."""
+    """A table. Title and cells are hostile: ids and names that somebody chose. `notes` are sentences of ours."""
 
     title: str
     columns: Sequence[str]
@@ -76,7 +76,7 @@ def _markdown(sheet: Sheet) -> str:
     rows = ["| " + " | ".join(map(_cell, row)) + " |" for row in sheet.rows]
     head = ["| " + " | ".join(sheet.columns) + " |", "|" + " --- |" * len(sheet.columns)]
     notes = [f"\n**{note}**" for note in sheet.notes]
-    return "\n".join([f"### {sheet.title}\n", *head, *rows, *notes, ""])
+    return "\n".join([f"### {_cell(sheet.title)}\n", *head, *rows, *notes, ""])
 
 
 _HARMLESS = re.compile(r"[A-Za-z0-9 .,%+_?()-]*")

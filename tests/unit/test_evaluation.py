@@ -303,7 +303,7 @@ def test_failures_are_counted_by_their_reason_and_latency_is_that_of_answers() -
 
 @pytest.mark.parametrize("hostile", ["<img src=x>", "`a|b`", "[x](http://evil)", "@team", "*a* | b", "a``b"])
 def test_hostile_ids_are_code_in_markdown_and_break_no_table(hostile: str) -> None:
-    told = markdown(list(sheets(report([Scored(**{**line(0, 0.0).model_dump(), "id": hostile})]), draw())))
+    told = markdown(list(sheets(report([Scored(**{**line(0, 0.0).model_dump(), "id": hostile})], id=hostile), draw())))
     row = next(row for row in told.splitlines() if "exact 0.00" in row)
     assert row.startswith("| `") and row.replace("\\|", "").count("|") == 4
-    assert hostile.replace("|", "\\|") in row
+    assert hostile.replace("|", "\\|") in row and told.startswith("### `")
