@@ -1,4 +1,4 @@
-"""`cuelight export`: a run that ended as a case, which any machine can run again."""
+"""`cuelight export`: a run that ended as a case, which any machine can run again, or as a trace for the fake model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cases import TooLarge, dumped, written
+from agent.cases import Case, TooLarge, dumped, written
 from agent.cases.files import SUFFIX
 from cli.case_of import case_of
 from cli.exits import Exit, errors, leave
@@ -18,12 +18,15 @@ MostMb = Annotated[float, typer.Option("--most-mb", min=0.001, help="Refuse a ca
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="The response's id: resp_…")],
+    run: Annotated[str, typer.Argument(help="The response's id: resp_…; for --trace a case's file, too.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file; `-` for standard output.")] = None,
     redact: Annotated[
         bool, typer.Option("--redact", help="Replace e-mail addresses, phone numbers, files and CUELIGHT_REDACT.")
     ] = False,
     generation: Annotated[int | None, typer.Option(help="Which generation; the newest by default.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Write what the models answered as a trace for `fake-model` instead.")
+    ] = None,
     most_mb: MostMb = 20.0,
     data_dir: DataDir = None,
 ) -> None:
@@ -31,6 +34,9 @@ def export(
     settings = settings_for(data_dir)
     configure(settings, "export")
     case, most_bytes = case_of(run, settings, generation, redact=redact), int(most_mb * 1e6)
+    if trace is not None:
+        _write_trace(case, trace)
+        return
     path = out or Path(f"{case.run.id}{SUFFIX}")
     try:
         if str(path) == "-":
@@ -44,3 +50,15 @@ def export(
     replaced = ", ".join(f"{count} {kind}" for kind, count in case.written.redacted.items())
     told = f"{path}: {size:,} bytes" + (f"; replaced: {replaced}" if replaced else "")
     errors.print(told, markup=False, soft_wrap=True)
+
+
+def _write_trace(case: Case, path: Path) -> None:
+    from agent.testing.fake_model.recorded import trace_of
+
+    found = trace_of(case)
+    try:
+        path.touch(mode=0o600)
+        path.write_bytes(found.dumped())
+    except OSError as error:
+        leave(Exit.FAILED, f"{path} cannot be written: {error.strerror}")
+    errors.print(f"{path}: {len(found.lines)} calls of models", markup=False, soft_wrap=True)

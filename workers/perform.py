@@ -129,6 +129,7 @@ def headers(begun: Begun, effect: CallModel) -> dict[str, str]:
     told = {
         "x-cuelight-run": begun.pointer.run,
         "x-cuelight-prompt": effect.prompt,
+        "x-cuelight-request": effect.hash(),
         "x-cuelight-attempt": str(begun.pointer.attempt),
     }
     trace = tracing.current() or begun.trace

@@ -165,6 +165,7 @@ async def test_an_endpoint_is_told_which_run_and_prompt_it_answers() -> None:
     await desk.ask(question())
     assert desk.model.headers["x-cuelight-run"] == desk.begun.pointer.run
     assert desk.model.headers["x-cuelight-prompt"] == "p@1"
+    assert desk.model.headers["x-cuelight-request"] == desk.begun.calls[0].hash
 
 
 async def test_no_call_is_made_that_could_break_the_budget() -> None:

@@ -12,6 +12,7 @@ from agent.testing.fake_model.wire import Request
 
 RUN_HEADER = "x-cuelight-run"
 PROMPT_HEADER = "x-cuelight-prompt"
+REQUEST_HEADER = "x-cuelight-request"
 
 _TEMPLATE = re.compile(r"\{\{\s*(question|n)\s*\}\}")
 
@@ -31,6 +32,8 @@ class Call:
     body: dict[str, Any] | None
     problem: str | None = None
     authorization: str = ""
+    request: str | None = None
+    """The hash under which the question is on record."""
 
     @property
     def model(self) -> str:

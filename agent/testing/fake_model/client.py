@@ -9,6 +9,7 @@ import httpx
 
 from agent.testing.fake_model.completion import dumps
 from agent.testing.fake_model.script import Script
+from agent.testing.fake_model.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ class FakeModel:
     async def play(self, script: Script) -> None:
         """Replace the script; attempts go on counting."""
         await self._ask("PUT", "/script", content=dumps(script.plain()))
+
+    async def follow(self, trace: Trace) -> None:
+        """Replace script or trace by this trace; attempts go on counting."""
+        await self._ask("PUT", "/trace", content=trace.dumped())
+
+    async def followed(self) -> dict[str, Any]:
+        """How far the trace was followed: `served`, `off_trace`, `unserved`."""
+        found: dict[str, Any] = await self._ask("GET", "/trace")
+        return found
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:

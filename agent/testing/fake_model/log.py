@@ -18,6 +18,9 @@ ANSWER_CHARS = 4_000
 
 NO_TOKENS = Tokens(0, 0)
 
+NO_LINE = ("unscripted", "off_trace")
+"""No line of the script, or of the trace, was for the call."""
+
 _SECRET = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
 
 
@@ -31,7 +34,7 @@ class Entry:
     raw_body: bytes
     line: int | None = None
     fault: str | None = None
-    """A fault's kind, or `unscripted`, or `invalid_request`."""
+    """A fault's kind, or `unscripted`, `off_trace` or `invalid_request`."""
     answer: str | None = None
     """The text that went into the answer, after the fault."""
     status: int | None = None
@@ -41,6 +44,8 @@ class Entry:
     ended_at_s: float | None = None
     """None while the call is being answered."""
     client_left: bool = False
+    retry_after_s: float | None = None
+    """The time to wait that the answer named."""
 
     def wire(self) -> dict[str, Any]:
         """The entry as `GET /log` shows it."""
@@ -52,6 +57,7 @@ class Entry:
             "run": call.run,
             "prompt": call.prompt,
             "attempt": call.attempt,
+            "request": call.request,
             "headers": {name: value for name, value in self.headers.items() if name not in _SECRET},
             "body": None if call.body is None else orjson.Fragment(self.raw_body),
             "line": self.line,
@@ -61,6 +67,7 @@ class Entry:
             "billed": self.billed,
             "tokens": {"input": tokens.input, "output": tokens.output, "cached": tokens.cached},
             "client_left": self.client_left,
+            "retry_after_s": self.retry_after_s,
         }
 
 
@@ -90,7 +97,7 @@ class Log:
 
     def add(self, entry: Entry) -> None:
         """Keep an entry whose fault and bill are known."""
-        self._counts["unscripted"] += entry.fault == "unscripted"
+        self._counts["unscripted"] += entry.fault in NO_LINE
         self._counts["billed"] += entry.billed
         self._entries.append(entry)
         self._bytes += len(entry.raw_body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 import yaml
@@ -45,6 +45,9 @@ class ScriptedToolCall(_Strict):
 
 class Line(_Strict):
     """Which calls it is for, and what they get. A line without any matcher is for every call."""
+
+    fills: ClassVar[bool] = True
+    """Whether `{{question}}` and `{{n}}` are filled in."""
 
     prompt: str | None = None
     """A prompt's name, `name@version`, or `name@version+hash`."""
@@ -96,7 +99,7 @@ class Line(_Strict):
     def matches(self, call: Call) -> bool:
         """Whether the line is for this call. A fault that does not concern the call needs an answer beside it."""
         return (
-            (self.prompt is None or _same_prompt(self.prompt, call.prompt))
+            (self.prompt is None or same_prompt(self.prompt, call.prompt))
             and self.attempt in (None, call.attempt)
             and self.model in (None, call.model)
             and (self.contains is None or self.contains in call.question)
@@ -164,7 +167,7 @@ def _line(number: int, value: Any) -> Line:
     try:
         return Line.model_validate(value)
     except ValidationError as error:
-        raise Misconfigured(f"line {number} of the script{_named(value)}: {_problems(error)}") from None
+        raise Misconfigured(f"line {number} of the script{_named(value)}: {problems(error)}") from None
 
 
 def _named(value: Any) -> str:
@@ -172,7 +175,7 @@ def _named(value: Any) -> str:
     return f" (prompt {prompt})" if prompt else ""
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
     found: Sequence[Any] = error.errors(include_url=False, include_input=False)
     told = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in found[:3]]
     return "; ".join(f"{place}: {message}" if place else message for place, message in told)
@@ -185,7 +188,7 @@ def _yaml(text: str | bytes) -> Any:
         raise Misconfigured(f"the script is neither JSON nor YAML: {' '.join(str(error).split())}") from None
 
 
-def _same_prompt(wanted: str, sent: str | None) -> bool:
+def same_prompt(wanted: str, sent: str | None) -> bool:
     if sent is None:
         return False
     if "@" not in wanted:

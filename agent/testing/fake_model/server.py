@@ -12,7 +12,9 @@ from agent.errors import Misconfigured
 from agent.testing.fake_model.app import FakeApp
 from agent.testing.fake_model.client import FakeModel
 from agent.testing.fake_model.completion import dumps
+from agent.testing.fake_model.following import Stagehand
 from agent.testing.fake_model.script import Script
+from agent.testing.fake_model.trace import Trace
 from agent.testing.fake_model.wire import Wire
 
 BACKLOG = 2_048
@@ -20,15 +22,20 @@ STOP_S = 5.0
 
 
 async def serve(
-    script: Script, *, host: str = "127.0.0.1", port: int = 0, ready: Callable[[int], None] | None = None
+    told: Script | Trace,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[int], None] | None = None,
+    hand: Stagehand | None = None,
 ) -> None:
     """Serve until cancelled; then every connection is closed.
 
-    Port 0 takes a free one; `ready` is told which, once connections are accepted. Raises `Misconfigured` if the
-    address cannot be had.
+    Port 0 takes a free one; `ready` is told which, once connections are accepted. `hand` makes a trace's faults of
+    processes. Raises `Misconfigured` if the address cannot be had, or for such a fault where there is no hand.
     """
     wires: set[Wire] = set()
-    app = FakeApp(script)
+    app = FakeApp(told, hand)
     try:
         server = await asyncio.get_running_loop().create_server(lambda: Wire(app, wires), host, port, backlog=BACKLOG)
     except OSError as error:
@@ -52,13 +59,13 @@ async def _close(wires: set[Wire]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(script: Script, port: int = 0) -> AsyncIterator[FakeModel]:
+async def running(told: Script | Trace, port: int = 0, hand: Stagehand | None = None) -> AsyncIterator[FakeModel]:
     """Serve in a task of the running loop for as long as the block lasts.
 
     A block that blocks the loop gets no answers: use `as_process` there. Raises `Misconfigured`.
     """
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(script, port=port, ready=bound.set_result))
+    task = asyncio.create_task(serve(told, port=port, ready=bound.set_result, hand=hand))
     try:
         await asyncio.wait((task, bound), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -71,13 +78,14 @@ async def running(script: Script, port: int = 0) -> AsyncIterator[FakeModel]:
 
 
 @contextlib.contextmanager
-def as_process(script: Script, port: int = 0) -> Iterator[FakeModel]:
+def as_process(told: Script | Trace, port: int = 0) -> Iterator[FakeModel]:
     """Serve in a process of its own for as long as the block lasts. Raises `Misconfigured`."""
-    command = [sys.executable, "-m", "agent.testing.fake_model", "--port", str(port), "--script", "-"]
+    option, text = ("--script", dumps(told.plain())) if isinstance(told, Script) else ("--trace", told.dumped())
+    command = [sys.executable, "-m", "agent.testing.fake_model", "--port", str(port), option, "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101  # both were asked for
         try:
-            process.stdin.write(dumps(script.plain()))
+            process.stdin.write(text)
             process.stdin.close()
             url = process.stdout.readline().decode().strip()
             if not url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, cast
@@ -37,6 +37,10 @@ def _ignore(complete: bool, /) -> None:
     pass
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What goes onto the socket: `parts` is the body, in the pieces in which it is sent, `pause_s` apart."""
@@ -54,6 +58,10 @@ class Reply:
     ending: Ending = "keep"
     on_end: Callable[[bool], None] = _ignore
     """Called once: True when all that was to be sent went out, False when the client left before."""
+    first: Callable[[], Awaitable[None]] = _nothing
+    """Waited for before the first byte."""
+    last: Callable[[], Awaitable[None]] = _nothing
+    """Waited for after the last byte."""
 
     def pieces(self) -> list[bytes]:
         """The response as it is written to the socket; its head goes with the first piece of the body."""
@@ -155,12 +163,14 @@ class Wire(asyncio.Protocol):
         """Send a reply; whether the connection may be used again. Cancelled when the client leaves."""
         complete = False
         try:
+            await reply.first()
             await self._send(reply)
             complete = reply.ending != "hang"
             if not complete:
                 await asyncio.Event().wait()
         finally:
             reply.on_end(complete)
+        await reply.last()
         if reply.ending == "reset":
             self._reset()
         return reply.ending == "keep"

@@ -1,0 +1,45 @@
+"""Traces of failure, played with real worker processes: whatever happens, every promise to the client is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from agent.adapters.embedded import Engines
+from agent.testing.fake_model import Trace
+from agent.testing.fake_model.trace import SUFFIX
+from agent.testing.verdict import Evidence, verdict
+from tests.chaos.faults import TABLE
+from tests.traces.theatre import OF_ENGINES, OF_WORKERS, Theatre, opened
+
+TRACES = sorted(Path(__file__).parent.glob(f"*{SUFFIX}"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def theatre(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Theatre]:
+    async with opened(engines.urls, tmp_path_factory.mktemp("theatre")) as theatre:
+        yield theatre
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name.removesuffix(SUFFIX))
+async def test_every_promise_is_kept_on_this_trace(theatre: Theatre, path: Path) -> None:
+    trace = Trace.load(path)
+    evidence = await theatre.play(trace)
+    assert [str(it) for each in evidence for it in verdict(each)] == []
+    assert [end_of(each) for each in evidence] == list(trace.header.ends)
+
+
+def test_what_a_trace_can_do_to_processes_is_called_as_in_the_fault_machine() -> None:
+    assert {*OF_WORKERS, *OF_ENGINES} <= set(TABLE)
+    assert {fault.fault for path in TRACES for _, fault in Trace.load(path).faults} == {*OF_WORKERS, *OF_ENGINES}
+
+
+def end_of(evidence: Evidence) -> str:
+    """As a trace's header tells it: the code of a failure, or the status."""
+    said = evidence.told[0].response
+    error = said["error"]
+    return str(error["code"] if error else said["status"])
