@@ -172,6 +172,13 @@ class ToolResult(BaseModel):
     failed: bool = False
 
 
+TOOL_FAILED = "The tool failed."
+TOOL_WAS_LATE = "The tool did not answer in time."
+TOOL_WAS_UNTOLD = "The call was made, but its result is nothing that can be told."
+BROKEN = frozenset({TOOL_FAILED, TOOL_WAS_LATE, TOOL_WAS_UNTOLD})
+"""What a model reads where a tool's own code did not do what it should; other failures are a tool's own words."""
+
+
 class CallTool(Effect[ToolResult]):
     """One call of one of the agent's own tools. `arguments` is JSON text, as the model wrote it.
 

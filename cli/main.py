@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "show"),
     "export": ("export", "export"),
     "replay": ("replay", "replay"),
+    "make-test": ("make_test", "make_test"),
     "evaluate": ("evaluate", "evaluate"),
     "cancel": ("cancel", "cancel"),
     "cost": ("cost", "cost"),

@@ -14,7 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from agent.cases import Case
     from agent.definition import Agent
-    from agent.testing import Chain, Script
+    from agent.testing import Script
+    from agent.testing.chains import Chains
     from agent.testing.fake_model import FakeModel
     from agent.testing.replaying import Replayed
 
@@ -30,12 +31,17 @@ def script() -> Callable[..., Script]:
 
 
 @pytest.fixture
-def chain() -> Iterator[Callable[..., Chain]]:
-    """Makes the chain of an agent and a script, in memory; while the test lasts, nothing calls out."""
-    from agent.testing import Chain, forbid_live_calls
+def chain(request: pytest.FixtureRequest) -> Iterator[Chains]:
+    """Makes the chain of an agent and a script, in memory, or runs a case again: `chain.again(case("x.case.json"))`.
 
+    While the test lasts, nothing calls out.
+    """
+    from agent.testing import forbid_live_calls
+    from agent.testing.chains import Chains
+
+    _find_agents(request.config)
     with forbid_live_calls():
-        yield Chain.of
+        yield Chains(str(request.config.getini("cuelight_agent")))
 
 
 @pytest.fixture
@@ -60,8 +66,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A case file is one test: the run comes again as it was recorded."""
+    """A case file is one test: the run comes again as it was recorded. One that has a test file of its own is not."""
     if not file_path.name.endswith(SUFFIX) or not parent.config.getini("cuelight_cases"):
+        return None
+    if file_path.with_name(f"test_{file_path.name.removesuffix(SUFFIX)}.py").exists():
         return None
     found: CaseFile = CaseFile.from_parent(parent, path=file_path)
     return found
@@ -88,9 +96,7 @@ class CaseItem(pytest.Item):
         from agent.cases import read
         from agent.testing.replaying import replay
 
-        home = str(self.config.rootpath)
-        if home not in sys.path:
-            sys.path.append(home)  # where the agents of a project are
+        _find_agents(self.config)
         found = read(self.path)
         agent: Agent | str | None = found.agent.spec or str(self.config.getini("cuelight_agent")) or None
         done = asyncio.run(replay(found, agent))
@@ -105,6 +111,13 @@ class CaseItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, f"{self.path.name}: as recorded"
+
+
+def _find_agents(config: pytest.Config) -> None:
+    """The agents of a project lie in its root."""
+    home = str(config.rootpath)
+    if home not in sys.path:
+        sys.path.append(home)
 
 
 def _report(done: Replayed) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from agent.definition import BoundAgent
-from agent.effects import CallTool, ToolResult
+from agent.effects import TOOL_FAILED, TOOL_WAS_LATE, TOOL_WAS_UNTOLD, CallTool, ToolResult
 from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.ports import Begun
@@ -69,8 +69,8 @@ async def _called(tool: Tool, arguments: BaseModel, effect: CallTool, begun: Beg
         return ToolResult(text=as_text(str(error), tool.most_chars), failed=True)
     except Exception as error:  # an author's code met what it did not expect; its words may hold what nobody should see
         log.warning("tool_failed", tool=tool.name, error=type(error).__name__)
-        what = "did not answer in time" if isinstance(error, TimeoutError) else "failed"
-        return ToolResult(text=f"The tool {what}.", failed=True)
+        what = TOOL_WAS_LATE if isinstance(error, TimeoutError) else TOOL_FAILED
+        return ToolResult(text=what, failed=True)
     return _told(tool, value)
 
 
@@ -80,7 +80,7 @@ def _told(tool: Tool, value: Any) -> ToolResult:
         return ToolResult(text=as_text(value, tool.most_chars))
     except TypeError:
         log.warning("tool_result_untold", tool=tool.name, kind=type(value).__name__)
-        return ToolResult(text="The call was made, but its result is nothing that can be told.", failed=True)
+        return ToolResult(text=TOOL_WAS_UNTOLD, failed=True)
 
 
 def _may_go_on(state: RetryCallState, until: float) -> bool:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from agent.events import AnswerAccepted, AnswerDrafted, Citation, DraftRejected, Event, RunFailed
 from agent.testing.chain import Story
+from agent.testing.rerun import Rerun
 
 MOST = 300
 """Characters of a text that a message quotes."""
 
 
 def assert_answered(
-    story: Story, contains: str | Sequence[str] = (), citing: str | Sequence[str] = (), *, no_answer: bool = False
+    story: Story,
+    contains: str | Sequence[str] = (),
+    citing: str | Sequence[str] = (),
+    *,
+    matches: str = "",
+    no_answer: bool = False,
 ) -> AnswerAccepted:
     """The run ended in an answer that holds all of `contains` and cites all of `citing`; the answer.
 
-    A citation is named by its document's title, source or id, or by words of its quote. `no_answer`: the answer says
-    that the documents hold none.
+    Something in it `matches` this regular expression, if there is one. A citation is named by its document's title,
+    source or id, or by words of its quote. `no_answer`: the answer says that the documents hold none.
     """
     __tracebackhide__ = True
     ending = story.ending
@@ -29,6 +36,8 @@ def assert_answered(
     for words in _each(contains):
         if words not in ending.text:
             _fail(f"the answer does not hold {words!r}", story)
+    if not re.search(matches, ending.text):
+        _fail(f"nothing in the answer matches {matches!r}", story)
     for name in _each(citing):
         if not any(_cites(citation, name) for citation in ending.citations):
             _fail(f"the answer does not cite {name!r}", story)
@@ -71,7 +80,7 @@ def assert_never_shown(story: Story, *texts: str) -> None:
     """
     __tracebackhide__ = True
     written = "\n".join(_drafted(event) for event in story.events)
-    seen = "\n".join([_shown(story.ending), *(str(event.public()) for event in story.events)])
+    seen = seen_of(story)
     for text in texts:
         if text not in written:
             _fail(f"no model wrote {text!r}, so that nobody saw it proves nothing", story)
@@ -80,8 +89,14 @@ def assert_never_shown(story: Story, *texts: str) -> None:
 
 
 def told(story: Story) -> str:
-    """A story in a few lines, for messages of tests."""
-    return "\n".join(["what happened:", *(f"  {_line(event)}" for event in story.events)])
+    """A story in a few lines, for messages of tests; of one that was run again, where each answer came from."""
+    asked = ["what was asked:", *(f"  {it}" for it in story.served)] if isinstance(story, Rerun) else []
+    return "\n".join(["what happened:", *(f"  {_line(event)}" for event in story.events), *asked])
+
+
+def seen_of(story: Story) -> str:
+    """All that a client or a reader of the feed gets to see of it."""
+    return "\n".join([shown_of(story.ending), *(str(event.public()) for event in story.events)])
 
 
 def _fail(what: str, story: Story) -> NoReturn:
@@ -103,7 +118,7 @@ def _drafted(event: Event) -> str:
     return event.model_dump_json() + event.draft if isinstance(event, AnswerDrafted) else ""
 
 
-def _shown(ending: Event) -> str:
+def shown_of(ending: Event) -> str:
     """All that a client may be told of the ending."""
     texts = [ending.model_dump_json()]
     if isinstance(ending, AnswerAccepted):

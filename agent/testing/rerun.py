@@ -39,11 +39,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Rerun(Story):
-    """A case run again: its story now, the case as it was, and every question in order."""
+    """A case run again: its story now, the case as it was, every question in order, and why attempts failed."""
 
     then: Case
-    served: tuple[Served, ...]
     agent: BoundAgent
+    served: tuple[Served, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 def named(effect: AnyEffect) -> str:

@@ -60,6 +60,21 @@ def test_a_case_file_is_a_test_and_its_report_shows_where_it_differs(desk: pytes
     run(desk, "-o", "cuelight_cases=false").assert_outcomes()
 
 
+def test_a_case_that_has_a_test_of_its_own_is_left_to_that(desk: pytest.Pytester) -> None:
+    text = dumped(asyncio.run(kept())).decode()
+    (desk.path / "good.case.json").write_text(text)
+    (desk.path / "bad.case.json").write_text(text.replace("nine lives", "nine cats", 1))
+    desk.makepyfile(
+        test_bad="""
+        from agent.testing import assert_as_then
+
+        def test_bad(case, chain):
+            assert_as_then(chain.again(case("bad.case.json")), "answer")
+        """
+    )
+    run(desk).assert_outcomes(passed=2)
+
+
 def test_what_calls_out_fails_while_a_chain_is_there(desk: pytest.Pytester) -> None:
     desk.makepyfile(
         test_out="""

@@ -78,7 +78,8 @@ async def again(
     with forbid_live_calls(), capture_logs():  # what failed then is no news
         run = await ledger.open(_new(case, bound))
         story = await chain.go_on(run)
-    return Rerun(story.ending, story.events, story.view, case, tuple(world.then.served), bound)
+    errors = tuple(it.error for it in ledger.attempts.values() if it.error)
+    return Rerun(story.ending, story.events, story.view, case, bound, tuple(world.then.served), errors)
 
 
 def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgent:
@@ -134,12 +135,13 @@ class Then:
         same = self.past.same(effect)
         if same is not None and not is_unknown(same):
             return await self._came(effect, same, "recorded", begun)
-        if same is not None:
-            await self._pass(same, begun)
+        hung = same is not None and self._ran_out_of_time()
+        if hung and not self._outlast(begun):  # at least as long as the run had then
+            return await self._nothing(effect, begun)
         if self.script.can(type(effect)):
             self._note(effect, "scripted")
             return await self.script(effect)
-        if same is not None and self._ran_out_of_time():
+        if hung:
             return await self._nothing(effect, begun)
         kept = self.past.in_place(effect)
         if kept is None or is_unknown(kept):
@@ -152,6 +154,12 @@ class Then:
     def _ran_out_of_time(self) -> bool:
         data = self.case.ending.data
         return isinstance(data, dict) and data.get("code") == "deadline_exceeded"
+
+    def _outlast(self, begun: Begun) -> bool:
+        """Let the time of then go by; whether there is more of it now."""
+        over = max(self.case.run.deadline, self.case.ending.at)
+        self.clock.advance_to(min(over, begun.deadline))
+        return over < begun.deadline
 
     def _note(self, effect: AnyEffect, how: How, fault: Fault | None = None) -> None:
         self.served.append(Served(effect, how, self.clock.now(), fault))

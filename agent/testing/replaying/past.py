@@ -81,7 +81,7 @@ def is_unknown(it: Came) -> bool:
 
 
 def _came(case: Case) -> Iterator[Came]:
-    yield from case.earlier
+    yield from (it for it in case.earlier if it.answer is not None)  # a later generation begins behind its failures
     for attempt in case.attempts:
         yield from attempt.refused
         yield from (it for it in attempt.asked if it.fault is None or it.fault.kind != BUDGET)
