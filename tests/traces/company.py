@@ -15,4 +15,5 @@ thrifty = replace(documents, name="thrifty", models=("m6",), budget=Budget(calls
 hasty = replace(documents, name="hasty", models=("m7",), budget=Budget(deadline_s=1.5))
 
 AGENTS = (cited, crowded, broken, chained, thrifty, hasty)
+SPECS = tuple(f"{__name__}:{agent.name}" for agent in AGENTS)
 MODELS = tuple(model for agent in AGENTS for model in agent.models)

@@ -13,6 +13,7 @@ from agent.testing.fake_model import Trace
 from agent.testing.fake_model.trace import SUFFIX
 from agent.testing.verdict import Evidence, verdict
 from tests.chaos.faults import TABLE
+from tests.traces import company
 from tests.traces.theatre import OF_ENGINES, OF_WORKERS, Theatre, opened
 
 TRACES = sorted(Path(__file__).parent.glob(f"*{SUFFIX}"))
@@ -20,7 +21,8 @@ TRACES = sorted(Path(__file__).parent.glob(f"*{SUFFIX}"))
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def theatre(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Theatre]:
-    async with opened(engines.urls, tmp_path_factory.mktemp("theatre")) as theatre:
+    home = tmp_path_factory.mktemp("theatre")
+    async with opened(engines.urls, home, company.SPECS, models=company.MODELS) as theatre:
         yield theatre
 
 

@@ -18,6 +18,7 @@ import httpx
 from agent.adapters.embedded import EngineUrls
 from agent.adapters.ledger.cases import case_rows
 from agent.cases import made
+from agent.definition import Agent, load
 from agent.settings import Settings
 from agent.testing.fake_model import Script, Trace, running
 from agent.testing.fake_model.call import Call
@@ -27,7 +28,6 @@ from api.serve import serve
 from tests.contract.real import RealStore, migrated_template
 from tests.crash.stage import Stage, until
 from tests.engines import fresh_database
-from tests.traces.company import AGENTS, MODELS
 
 WORKER_OF = "select worker from attempts where run_id = $1 and outcome is null order by began_at desc limit 1"
 
@@ -90,18 +90,19 @@ class Theatre:
     stage: Stage
     http: httpx.AsyncClient
     hand: Hand
+    agents: Mapping[str, Agent]
 
     async def play(self, trace: Trace) -> list[Evidence]:
         """Play a trace with as many workers as it wants: the evidence of each of its requests."""
         model = self.stage.model
         await model.clear()
         await model.follow(trace)
-        self._hire(trace.header.workers)
+        self.hire(trace.header.workers)
         told = await asyncio.gather(*(self._ask(body) for body in trace.header.asks))
         await self.hand.rest()
         runs = [str(replies[0].response["id"]) for replies in told]
         for run in runs:
-            await self._told_by_zombies(run)
+            await self.told_by_zombies(run)
         log, followed = await model.log(), await model.followed()
         return [await self._evidence(run, it, log, followed) for run, it in zip(runs, told, strict=True)]
 
@@ -111,7 +112,8 @@ class Theatre:
         pid = int(str(name).split(":")[1])
         return next(it for it in self.stage.workers if it.pid == pid)
 
-    def _hire(self, count: int) -> None:
+    def hire(self, count: int) -> None:
+        """Have so many workers alive."""
         alive = [it for it in self.stage.workers if it.is_alive()]
         for _ in range(count - len(alive)):
             self.stage.work()
@@ -123,7 +125,7 @@ class Theatre:
         again = await self.http.get(f"/v1/responses/{first.json()['id']}")
         return [Told(first.status_code, first.text, at), Told(again.status_code, again.text, datetime.now(UTC))]
 
-    async def _told_by_zombies(self, run: str) -> None:
+    async def told_by_zombies(self, run: str) -> None:
         """Wait for attempts whose workers live: they were frozen, and their bill is to be kept."""
 
         async def closed() -> bool:
@@ -139,13 +141,12 @@ class Theatre:
         rows = await case_rows(self.stage.store.pool, run)
         assert rows is not None
         case = made(rows)
-        agent = next(it for it in AGENTS if it.name == case.agent.name)
-        return Evidence(told, case, log, agent.budget, followed)
+        return Evidence(told, case, log, self.agents[case.agent.name].budget, followed)
 
 
 @asynccontextmanager
-async def opened(urls: EngineUrls, home: Path) -> AsyncIterator[Theatre]:
-    """A theatre with one document in its library; workers come with the first trace."""
+async def opened(urls: EngineUrls, home: Path, agents: Sequence[str], **settings: Any) -> AsyncIterator[Theatre]:
+    """A theatre with one document in its library and these agents, each `module:attribute`; nobody is hired yet."""
     template, hand = await migrated_template(urls), Hand()
     async with (
         fresh_database(urls, template=template) as url,
@@ -153,12 +154,12 @@ async def opened(urls: EngineUrls, home: Path) -> AsyncIterator[Theatre]:
         running(Script(), hand=hand) as model,
     ):
         stage = Stage.of(store, (url, urls.redis_url), model, home)
-        agents = tuple(f"tests.traces.company:{it.name}" for it in AGENTS)
-        stage.settings |= {"agent": agents, "models": MODELS, "port": 0}
+        stage.settings |= {"agent": tuple(agents), "port": 0, **settings}
         await stage.ingest(home)
         try:
             async with _door(stage) as http:
-                hand.theatre = Theatre(stage, http, hand)
+                known = [load(each) for each in agents]
+                hand.theatre = Theatre(stage, http, hand, {it.name: it for it in known})
                 yield hand.theatre
         finally:
             stage.strike()
