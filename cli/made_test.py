@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from agent.cases import Case
 from agent.cases.causes import Cause, Kind
@@ -46,22 +47,25 @@ class MadeTest:
     @property
     def is_safe(self) -> bool:
         """Whether it can be run anywhere: it calls no tool, and nothing in it has stopped a process."""
-        return not (self.cause.tools and self._scripted) and not self.cause.deadly
+        return not (self.cause.tools and self.is_scripted) and not self.cause.deadly
 
     @property
-    def _scripted(self) -> bool:
+    def is_scripted(self) -> bool:
+        """Whether the agent of now may ask another question, which the answers are for."""
         return self.cause.kind in (Kind.MENDABLE, Kind.EXPECTED)
 
     def text(self) -> str:
         """The file."""
         asserts = list(self._asserts())
-        helpers = sorted({it.partition("(")[0] for it in asserts} | ({"says"} if self.answers else set()))
-        fixtures = ", ".join(["case", "chain", *(["script"] if self._scripted else [])])
+        helpers = sorted(
+            {it.partition("(")[0] for it in asserts} | ({"says"} if self.is_scripted and self.answers else set())
+        )
+        fixtures = ", ".join(["case", "chain", *(["script"] if self.is_scripted else [])])
         lines = [
-            f'"""{said(self.case.run.id)}: {self.cause.kind}. {_sentence(self.cause)}',
+            f'"""{said(self.case.run.id, 80)}: {self.cause.kind}.',
             "",
-            PROMISES[self.cause.kind],
-            "Made by `cuelight make-test`.",
+            *wrap(_sentence(self.cause), COLUMNS),
+            *wrap(f"{PROMISES[self.cause.kind]} Made by `cuelight make-test`.", COLUMNS),
             '"""',
             "",
             f"from agent.testing import {', '.join(helpers)}",
@@ -72,7 +76,7 @@ class MadeTest:
 
     def _run(self) -> Iterator[str]:
         file, cause = literal(self.case_file), self.cause
-        if not self._scripted:
+        if not self.is_scripted:
             yield f"now = chain.{'as_recorded' if cause.outside else 'again'}(case({file}))"
             return
         yield "# What was asked then is answered as it was. Where the agent asks another question now, the model says"

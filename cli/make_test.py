@@ -129,7 +129,10 @@ def _write(made: MadeTest, folder: Path, source: Path | None, most_bytes: int, *
 def _told(made: MadeTest, paths: Sequence[Path]) -> Sequence[str]:
     cause = made.cause
     code = f"{cause.code}: " if cause.code else ""
-    return [f"wrote {' and '.join(map(str, paths))}", f"{cause.kind}: {code}{cause.why}", PROMISES[cause.kind]]
+    unused = (
+        ["--answer is left out: this test asks what was asked then"] if made.answers and not made.is_scripted else []
+    )
+    return [f"wrote {' and '.join(map(str, paths))}", f"{cause.kind}: {code}{cause.why}", PROMISES[cause.kind], *unused]
 
 
 def _now(made: MadeTest, folder: Path) -> Sequence[str]:

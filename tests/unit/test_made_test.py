@@ -104,7 +104,8 @@ def test_the_command_says_which_kind_it_is_why_and_what_the_test_says_now(folder
     assert (folder / "cases" / "some.case.json").stat().st_mode & 0o777 == 0o600
     code, told = make(folder, "--dir", str(folder / "cases"), "--name", "good", case=GOOD)
     assert code == 0 and "ended well: it was answered" in told and "now it passes" in told
-    code, told = make(folder, "--dir", str(folder / "cases"), "--name", "away", case=AWAY)
+    code, told = make(folder, "--dir", str(folder / "cases"), "--name", "away", "--answer", "No.", case=AWAY)
+    assert "--answer is left out" in told and "says" not in (folder / "cases" / "test_away.py").read_text()
     assert code == 0 and "the world's fault: transport: " in told and "now it passes" in told
     code, told = make(folder, "--dir", str(folder / "cases"), "--name", "no", "--expect", "/[Tt]hree/", case=GOOD)
     assert code == 0 and "now it fails: nothing in the answer matches '[Tt]hree'" in told

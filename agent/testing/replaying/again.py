@@ -145,9 +145,10 @@ class Then:
             return await self._nothing(effect, begun)
         kept = self.past.in_place(effect)
         if kept is None or is_unknown(kept):
+            line = "script(says(...))" if isinstance(effect, CallModel) else f"script({{{effect.type!r}: [...]}})"
             raise Unscripted(
-                f"nobody knows what would be said to this: {named(effect)}. It was not asked in the case; give the "
-                f"script a line for it: script({{{effect.type!r}: [...]}})"
+                f"nobody knows what is said to this: {named(effect)}. Nothing stood in its place in the case; "
+                f"give it a line of the script: {line}"
             )
         return await self._came(effect, kept, "kept", begun)
 
