@@ -66,8 +66,10 @@ class Evidence:
     log: Sequence[Entry]
     budget: Budget = field(default_factory=Budget)
     followed: Mapping[str, Any] | None = None
+    under_way_s: float = 0.25
+    """A call that comes so soon after a Retry-After was under way already."""
     grace_s: float = 0.25
-    """For what was on its way already when a limit was told or reached."""
+    """What it may take to end a run whose time is over, and to tell so."""
 
     @property
     def calls(self) -> Sequence[Entry]:
@@ -190,14 +192,15 @@ def _within_budget(it: Evidence) -> Iterator[str]:
 
 
 def _retry_after_obeyed(it: Evidence) -> Iterator[str]:
-    """No worker asks a model, for whichever run, while the time that it named lasts."""
+    """No worker asks a model while the time that it named lasts: not for this run, nor for another because of it."""
     for refusal in it.log:
         wait_s, since = refusal["retry_after_s"], refusal["ended_at"]
         if wait_s is None or since is None:
             continue
         for call in it.log:
-            early = since + it.grace_s < call["at"] < since + wait_s
-            if early and _model_of(call["body"]) == _model_of(refusal["body"]):
+            early = since + it.under_way_s < call["at"] < since + wait_s
+            mine = it.case.run.id in (call["run"], refusal["run"])
+            if early and mine and _model_of(call["body"]) == _model_of(refusal["body"]):
                 after = f"{call['at'] - since:.3f} s after call {refusal['n']} was told to wait {wait_s:g} s"
                 yield f"call {call['n']} (run {call['run']}) came {after}"
 

@@ -23,6 +23,7 @@ from agent.settings import EndpointSettings, ModelSettings
 from agent.testing.fake_model import FakeModel, Trace, as_process, running
 from agent.testing.fake_model.recorded import trace_of
 from agent.testing.fake_model.trace import MOST_BYTES, MOST_LINE_BYTES, MOST_LINES
+from tests.e2e.house import until
 from tests.e2e.typed import typed
 
 HEAD = {"cuelight_trace": 1}
@@ -116,6 +117,15 @@ async def test_the_hash_of_the_request_decides_where_a_line_has_one() -> None:
     assert "the nearest is line 2: it is for the request bbbbbbbbbbbb" in missed.json()["error"]["message"]
     assert report["unserved"] == [2] and report["off_trace_count"] == 1
     assert (logged["fault"], logged["request"], logged["billed"]) == ("off_trace", "c" * 64, False)
+
+
+async def test_calls_that_are_to_be_under_way_together_wait_for_each_other() -> None:
+    async with served(line(times=2, after_calls=2)) as (fake, http):
+        first = asyncio.create_task(ask(http))
+        await until(fake.log)
+        assert not first.done() and (await fake.log())[0]["ended_at"] is None
+        second = await ask(http, run="resp_2")
+        assert (await first).status_code == second.status_code == 200
 
 
 MISSES = [

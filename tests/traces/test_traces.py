@@ -18,11 +18,14 @@ from tests.traces.theatre import OF_ENGINES, OF_WORKERS, Theatre, opened
 
 TRACES = sorted(Path(__file__).parent.glob(f"*{SUFFIX}"))
 
+MOST_WORKERS = 3
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def theatre(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Theatre]:
     home = tmp_path_factory.mktemp("theatre")
-    async with opened(engines.urls, home, company.SPECS, models=company.MODELS) as theatre:
+    async with opened(engines.urls, home, company.SPECS, models=company.MODELS, slots=1) as theatre:
+        theatre.hire(MOST_WORKERS)
         yield theatre
 
 
@@ -31,6 +34,7 @@ async def theatre(engines: Engines, tmp_path_factory: pytest.TempPathFactory) ->
 async def test_every_promise_is_kept_on_this_trace(theatre: Theatre, path: Path) -> None:
     trace = Trace.load(path)
     evidence = await theatre.play(trace)
+    theatre.hire(MOST_WORKERS)  # whoever was killed is replaced while the next trace begins
     assert [str(it) for each in evidence for it in verdict(each)] == []
     assert [end_of(each) for each in evidence] == list(trace.header.ends)
 

@@ -29,6 +29,8 @@ from tests.contract.real import RealStore, migrated_template
 from tests.crash.stage import Stage, until
 from tests.engines import fresh_database
 
+UNDER_WAY_S = 0.01
+"""A trace sees to it that every worker is busy when one of them is told to wait."""
 WORKER_OF = "select worker from attempts where run_id = $1 and outcome is null order by began_at desc limit 1"
 
 
@@ -43,7 +45,7 @@ class Hand:
         assert self.theatre is not None
         process = await self.theatre.worker_of(call.run or "")
         if fault.fault in OF_WORKERS:
-            await OF_WORKERS[fault.fault](self, process, fault)
+            await OF_WORKERS[fault.fault](self, process, fault, call.run or "")
         elif fault.when.at == "before_answer":
             await OF_ENGINES[fault.fault](self.theatre.stage)
 
@@ -62,20 +64,24 @@ class Hand:
         await asyncio.gather(*self.resting)
 
 
-async def _kill(hand: Hand, process: BaseProcess, fault: ProcessFault) -> None:
+async def _kill(hand: Hand, process: BaseProcess, fault: ProcessFault, run: str) -> None:
     os.kill(process.pid or 0, SIGKILL if fault.when.at == "before_answer" else SIGSTOP)
 
 
-async def _freeze(hand: Hand, process: BaseProcess, fault: ProcessFault) -> None:
+async def _freeze(hand: Hand, process: BaseProcess, fault: ProcessFault, run: str) -> None:
+    """Until another worker has brought the run to its end, however long that takes."""
+
     async def thaw() -> None:
+        assert hand.theatre is not None
         await asyncio.sleep(fault.seconds)
+        await hand.theatre.stage.end(run)
         os.kill(process.pid or 0, SIGCONT)
 
     os.kill(process.pid or 0, SIGSTOP)
     hand.resting.add(asyncio.create_task(thaw()))
 
 
-OF_WORKERS: Mapping[str, Callable[[Hand, BaseProcess, ProcessFault], Awaitable[None]]] = {
+OF_WORKERS: Mapping[str, Callable[[Hand, BaseProcess, ProcessFault, str], Awaitable[None]]] = {
     "kill_worker": _kill,
     "freeze_worker": _freeze,
 }
@@ -141,7 +147,8 @@ class Theatre:
         rows = await case_rows(self.stage.store.pool, run)
         assert rows is not None
         case = made(rows)
-        return Evidence(told, case, log, self.agents[case.agent.name].budget, followed)
+        budget = self.agents[case.agent.name].budget
+        return Evidence(told, case, log, budget, followed, under_way_s=UNDER_WAY_S)
 
 
 @asynccontextmanager

@@ -165,3 +165,9 @@ async def test_a_call_that_is_on_record_as_lost_may_be_made_again() -> None:
     lost = attempts[place].asked[0].model_copy(update={"status": "unknown", "answer": None})
     attempts.insert(place, attempts[place].model_copy(update={"outcome": None, "settled": None, "asked": (lost,)}))
     assert verdict(again(case(it, attempts=tuple(attempts)))) == []
+
+
+async def test_what_two_other_runs_did_to_each_other_is_not_held_against_this_one() -> None:
+    it = await evidence_of(RIGHT)
+    told = {**it.log[0], "n": 7, "run": "resp_other", "retry_after_s": 2.0, "ended_at": 1.1}
+    assert verdict(replace(it, log=[*it.log, told, {**told, "n": 8, "at": 1.9, "retry_after_s": None}])) == []

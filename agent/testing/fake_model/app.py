@@ -22,7 +22,7 @@ from agent.testing.fake_model.following import Following, Stagehand
 from agent.testing.fake_model.log import Entry, Log, entry_of
 from agent.testing.fake_model.obedience import obey
 from agent.testing.fake_model.script import Line, Playing, Script, ScriptedToolCall
-from agent.testing.fake_model.trace import Trace
+from agent.testing.fake_model.trace import Trace, TraceLine
 from agent.testing.fake_model.wire import MAX_BODY_BYTES, Reply, Request
 
 KEPT_BYTES = 100_000_000
@@ -39,6 +39,7 @@ class FakeApp:
         """`hand` makes a trace's faults of processes. Raises `Misconfigured` if there are some, and nobody to do it."""
         self._hand = hand
         self._doing: set[asyncio.Future[None]] = set()
+        self._crowds: list[tuple[int, asyncio.Event]] = []
         self._playing = self._opened(told)
         self._log = Log(KEPT_BYTES)
         self._started = time.monotonic()
@@ -80,6 +81,7 @@ class FakeApp:
         body, problem = read_body(request)
         run, prompt = request.headers.get(RUN_HEADER), request.headers.get(PROMPT_HEADER)
         n, attempt = self._log.next_call(run, prompt_name(prompt))
+        self._let_go(n)
         key, asked = request.headers.get("authorization", ""), request.headers.get(REQUEST_HEADER)
         call = Call(n, run, prompt, attempt, body, problem, key, asked)
         entry = entry_of(call, request, self._now_s())
@@ -102,15 +104,20 @@ class FakeApp:
             told = str(self._playing.missed(call)) if isinstance(self._playing, Following) else _unscripted(call)
             return json_reply(error_payload(told, entry.fault, entry.fault), 501)
         entry.line, line = taken
-        return _played(line, call, entry)
+        reply = _played(line, call, entry)
+        if isinstance(line, TraceLine) and line.after_calls is not None:
+            return replace(reply, first=self._crowd(line.after_calls, call.n).wait)
+        return reply
 
     def _with_faults(self, reply: Reply, call: Call) -> Reply:
         """The reply, with what happens to a process at this call."""
-        hand, fault = self._hand, self._playing.fault_at(call) if isinstance(self._playing, Following) else None
+        hand, waits = self._hand, reply.first
+        fault = self._playing.fault_at(call) if isinstance(self._playing, Following) else None
         if hand is None or fault is None:
             return reply
 
         async def before() -> None:
+            await waits()
             await self._done(hand.before(fault, call))
 
         async def after() -> None:
@@ -124,6 +131,21 @@ class FakeApp:
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)
         await asyncio.shield(task)
+
+    def _crowd(self, size: int, came: int) -> asyncio.Event:
+        """Set once so many calls have come in."""
+        together = asyncio.Event()
+        if came >= size:
+            together.set()
+        else:
+            self._crowds.append((size, together))
+        return together
+
+    def _let_go(self, came: int) -> None:
+        for size, together in self._crowds:
+            if came >= size:
+                together.set()
+        self._crowds = [it for it in self._crowds if not it[1].is_set()]
 
     def _end(self, entry: Entry, complete: bool) -> None:
         entry.ended_at_s = self._now_s()

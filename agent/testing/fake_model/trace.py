@@ -48,6 +48,8 @@ class TraceLine(Line):
     """The hash under which the question is on record, from the header `x-cuelight-request`."""
     times: int = Field(1, ge=1)
     """It is served so often, and no more."""
+    after_calls: int | None = Field(None, ge=1, le=1_000)
+    """It is answered once so many calls have come in, this one among them: they are under way together."""
 
     @model_validator(mode="after")
     def _is_strict(self) -> TraceLine:
