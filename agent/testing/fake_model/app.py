@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from agent.errors import Misconfigured
 from agent.testing.fake_model.call import (
@@ -106,7 +107,7 @@ class FakeApp:
         entry.line, line = taken
         reply = _played(line, call, entry)
         if isinstance(line, TraceLine) and line.after_calls is not None:
-            return replace(reply, first=self._crowd(line.after_calls, call.n).wait)
+            return replace(reply, first=partial(self._together, self._crowd(line.after_calls, call.n)))
         return reply
 
     def _with_faults(self, reply: Reply, call: Call) -> Reply:
@@ -131,6 +132,9 @@ class FakeApp:
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)
         await asyncio.shield(task)
+
+    async def _together(self, crowd: asyncio.Event) -> None:
+        await crowd.wait()
 
     def _crowd(self, size: int, came: int) -> asyncio.Event:
         """Set once so many calls have come in."""
