@@ -50,7 +50,7 @@ def assert_as_then(now: Rerun, *parts: str) -> None:
     """These parts are what they were: of `answer`, `citations`, `verdicts` and `calls` (of models); all by default."""
     __tracebackhide__ = True
     for part in parts or PARTS:
-        was, came = PARTS[part](now.then), PARTS[part](now)
+        was, came = PARTS[part](now)
         if was != came:
             _fail(f"{part}: it is not as it was\nthen:\n{_shown(was)}\nnow:\n{_shown(came)}", now)
 
@@ -176,24 +176,18 @@ def _verdicts(of: Case | Rerun) -> Any:
     return [{name: it.get(name) for name in ("check", "passed", "repairs")} for it in given if isinstance(it, dict)]
 
 
-def _made(of: Case | Rerun) -> Any:
-    if isinstance(of, Rerun):
-        return {"calls": len(_calls(of))}
-    asked = [it for it in (*of.earlier, *of.asked()) if it.type == CallModel.type]
-    return {"calls": sum(it.answer is not None or (it.fault is not None and it.generation is None) for it in asked)}
-
-
 def _ending(of: Case | Rerun) -> Mapping[str, Any]:
     data = of.ending.data if isinstance(of, Case) else of.ending.model_dump(mode="json")
     return data if isinstance(data, dict) else {}
 
 
-PARTS: Mapping[str, Callable[[Case | Rerun], Any]] = {
-    "answer": _answer,
-    "citations": _citations,
-    "verdicts": _verdicts,
-    "calls": _made,
+PARTS: Mapping[str, Callable[[Rerun], tuple[Any, Any]]] = {
+    "answer": lambda now: (_answer(now.then), _answer(now)),
+    "citations": lambda now: (_citations(now.then), _citations(now)),
+    "verdicts": lambda now: (_verdicts(now.then), _verdicts(now)),
+    "calls": lambda now: ({"calls": now.calls_then}, {"calls": len(_calls(now))}),
 }
+"""What can be held to how it was: each as it was then, and as it is now."""
 
 
 def _shown(value: Any) -> str:

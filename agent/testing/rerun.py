@@ -39,12 +39,16 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Rerun(Story):
-    """A case run again: its story now, the case as it was, every question in order, and why attempts failed."""
+    """A case run again: its story now, the case as it was, every question in order, and why attempts failed.
+
+    `calls_then` are the calls of models that the run went on by then.
+    """
 
     then: Case
     agent: BoundAgent
     served: tuple[Served, ...] = ()
     errors: tuple[str, ...] = ()
+    calls_then: int = 0
 
 
 def named(effect: AnyEffect) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent.cases import Case, dumped
+from agent.cases import Case, dumped, read
 from agent.cases.causes import Cause, Kind, cause_of
 from agent.errors import Misconfigured, Transient
 from cli import make_test
@@ -109,6 +109,22 @@ def test_the_command_says_which_kind_it_is_why_and_what_the_test_says_now(folder
     assert code == 0 and "the world's fault: transport: " in told and "now it passes" in told
     code, told = make(folder, "--dir", str(folder / "cases"), "--name", "no", "--expect", "/[Tt]hree/", case=GOOD)
     assert code == 0 and "now it fails: nothing in the answer matches '[Tt]hree'" in told
+
+
+GOLDEN = sorted((Path(__file__).parents[1] / "cases").glob("*.case.json"))
+SAYS = {
+    Kind.MENDABLE: "now it fails: it fails as it did then: ",
+    Kind.WORLD: "now it passes",
+    Kind.WELL: "now it passes",
+}
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda it: it.name.removesuffix(".case.json"))
+def test_each_golden_case_becomes_a_test_that_says_what_it_should(path: Path, folder: Path) -> None:
+    cause = cause_of(read(path))
+    code, told = type_in(folder, str(path), "--dir", str(folder / "cases"))
+    assert code == 0 and f"{cause.kind}: {cause.code}" in told
+    assert ("not run here" if cause.deadly or cause.tools else SAYS[cause.kind]) in told, told
 
 
 def test_nothing_is_written_over_unless_it_is_forced(folder: Path) -> None:

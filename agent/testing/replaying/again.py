@@ -79,7 +79,8 @@ async def again(
         run = await ledger.open(_new(case, bound))
         story = await chain.go_on(run)
     errors = tuple(it.error for it in ledger.attempts.values() if it.error)
-    return Rerun(story.ending, story.events, story.view, case, bound, tuple(world.then.served), errors)
+    served, calls = tuple(world.then.served), world.then.past.calls
+    return Rerun(story.ending, story.events, story.view, case, bound, served, errors, calls)
 
 
 def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgent:

@@ -34,12 +34,16 @@ class Past:
     """Finds what came of a question then: of the very same one, or of the one that stood in its place.
 
     The place of a question is its number among those of its kind, each counted once however often it was asked. What a
-    budget refused is left out: the budget of now is asked. So is a call that died with its worker and was made again.
+    budget refused is left out: the budget of now is asked. So is a call that died with its worker and was made again,
+    and what a worker was answered that another one overtook. `calls` counts the calls of models that are left.
     """
 
     def __init__(self, case: Case) -> None:
         self._known: dict[str, Question] = {}
-        for it in _came(case):
+        came = list(_came(case))
+        made = [it for it in came if isinstance(it, Asked) and not is_unknown(it)]
+        self.calls = sum(it.type == CallModel.type for it in made)
+        for it in came:
             self._known.setdefault(it.hash, Question(_kind_then(it))).came.append(it)
         for question in self._known.values():
             last = len(question.came) - 1
@@ -82,9 +86,13 @@ def is_unknown(it: Came) -> bool:
 
 def _came(case: Case) -> Iterator[Came]:
     yield from (it for it in case.earlier if it.answer is not None)  # a later generation begins behind its failures
+    settled = {it.hash for attempt in case.attempts if attempt.counts for it in attempt.asked if not is_unknown(it)}
     for attempt in case.attempts:
         yield from attempt.refused
-        yield from (it for it in attempt.asked if it.fault is None or it.fault.kind != BUDGET)
+        for it in attempt.asked:
+            overtaken = not attempt.counts and it.hash in settled
+            if not overtaken and (it.fault is None or it.fault.kind != BUDGET):
+                yield it
 
 
 def _kind_then(it: Came) -> Kind:
