@@ -15,7 +15,6 @@ from agent.cases import Case, TooLarge, dumped, read
 from agent.cases.causes import Kind, cause_of
 from agent.cases.files import SUFFIX
 from agent.definition import load
-from agent.errors import Misconfigured
 from agent.testing import LiveCall, Script, Unscripted, forbid_live_calls
 from agent.testing.chains import Chains
 from cli.case_of import case_of, is_file
@@ -156,6 +155,8 @@ def _run(made: MadeTest, folder: Path) -> Sequence[str] | None:
         wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
         with forbid_live_calls():
             function(**{fixture: found[fixture] for fixture in wanted})
-    except (AssertionError, Unscripted, Misconfigured, LiveCall) as error:
-        return str(error).splitlines() or ["it does"]
+    except AssertionError as error:
+        return str(error).splitlines() or ["an assertion of the agent's code"]
+    except (Exception, Unscripted, LiveCall) as error:  # an author's code may raise anything
+        return f"{type(error).__name__}: {error}".splitlines()
     return None

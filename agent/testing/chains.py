@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,9 @@ def _survive(case: Case, script: Script | None, agent: Agent | str | None, real:
     if not hasattr(os, "fork"):
         return
     process = multiprocessing.get_context("fork").Process(target=_apart, args=(case, script, agent, real))
-    process.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: the child starts afresh
+        process.start()
     process.join(LONGEST_S)
     code = process.exitcode
     if code is None:

@@ -189,6 +189,12 @@ def test_an_agent_that_the_case_did_not_name_is_named_in_it(folder: Path) -> Non
     assert '"spec": "agent.agents:documents"' in (folder / "cases" / "some.case.json").read_text()
 
 
+def test_an_agent_that_is_not_here_is_told_and_the_files_are_there(folder: Path) -> None:
+    code, told = make(folder, "--dir", str(folder / "cases"), case=with_agent(BAD, spec="nowhere_at_all:agent"))
+    assert code == 0 and "now it fails: Misconfigured: 'nowhere_at_all:agent': there is no module" in told
+    assert (folder / "cases" / "test_some.py").exists()
+
+
 def test_what_might_do_harm_here_is_not_run(folder: Path) -> None:
     cause = cause_of(BAD)
     assert MadeTest("some", BAD, cause).is_safe
