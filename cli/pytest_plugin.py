@@ -45,11 +45,17 @@ def chain(request: pytest.FixtureRequest) -> Iterator[Chains]:
 
 
 @pytest.fixture
-def fake_model() -> Callable[..., AbstractContextManager[FakeModel]]:
-    """Serves a script's lines as an OpenAI-compatible endpoint: `with fake_model({"answer": "Noon."}) as model:`."""
-    from agent.testing.fake_model import Script, as_process
+def fake_model(request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[FakeModel]]:
+    """Serves a script's lines as an OpenAI-compatible endpoint: `with fake_model({"answer": "Noon."}) as model:`.
 
-    return lambda *lines: as_process(Script.of(lines))
+    Or a trace beside the test: `with fake_model(trace="storm.trace.jsonl") as model:`.
+    """
+    from agent.testing.fake_model import Script, Trace, as_process
+
+    def serve(*lines: Any, trace: str | None = None) -> AbstractContextManager[FakeModel]:
+        return as_process(Script.of(lines) if trace is None else Trace.load(request.path.parent / trace))
+
+    return serve
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.envelope import Sealed
+from agent.errors import Held
 from agent.events import Usage
 from agent.faults import Fault
+from agent.outcome import BUDGET
 
 FORMAT = 1
 
@@ -123,6 +125,11 @@ class Asked(Part):
         """Of the effect."""
         return str(self.effect.get("type", "")) if isinstance(self.effect, dict) else ""
 
+    @property
+    def made(self) -> bool:
+        """Whether the world was asked: a budget or a hold may have stood before it."""
+        return self.fault is None or (self.fault.kind != BUDGET and self.fault.error != Held.__name__)
+
 
 class Refused(Part):
     """A call that was wanted and not made: its model was on hold."""
@@ -193,6 +200,12 @@ class Case(Part):
     @property
     def ending(self) -> Happened:
         return self.events[-1]
+
+    @property
+    def end(self) -> str:
+        """How it ended, in a word: the code of its failure, or its status."""
+        data = self.ending.data
+        return str((data.get("code") if isinstance(data, dict) else None) or self.run.status)
 
     def happened(self, type: str) -> Sequence[Happened]:
         """The events of a type, oldest first."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ import orjson
 
 from agent.cases import Asked, Case
 from agent.cases.case import closed
+from agent.checks.judging import name_of
+from agent.definition import Agent
 from agent.effects import CallModel
 from agent.events import ENDINGS, AnswerAccepted, AnswerDrafted, VerdictGiven
 from agent.outcome import RATE_LIMITED
-from agent.steps import Budget
 
 TOLD_STATUSES = {"completed": ("completed", "incomplete"), "failed": ("failed",), "cancelled": ("cancelled",)}
 """How the API tells the status of a run that ended."""
@@ -56,7 +57,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything about one request. `log` is the model's whole log: calls of other runs obey the same Retry-After.
+    """Everything about one request to `agent`. `log` is the model's whole log: others obey the same Retry-After.
 
     `followed` is what the fake model says of the trace, where it followed one.
     """
@@ -64,7 +65,7 @@ class Evidence:
     told: Sequence[Told]
     case: Case
     log: Sequence[Entry]
-    budget: Budget = field(default_factory=Budget)
+    agent: Agent
     followed: Mapping[str, Any] | None = None
     under_way_s: float = 0.25
     """A call that comes so soon after a Retry-After was under way already."""
@@ -78,8 +79,8 @@ class Evidence:
 
     @property
     def asked(self) -> Sequence[Asked]:
-        """The calls of models that are on record."""
-        return [it for it in (*self.case.earlier, *self.case.asked()) if it.type == CallModel.type]
+        """The calls of models that were made, by the record."""
+        return [it for it in (*self.case.earlier, *self.case.asked()) if it.type == CallModel.type and it.made]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _nothing_unvalidated(it: Evidence) -> Iterator[str]:
     """What was shown is what was accepted; every check passed it; nothing else that a model wrote is anywhere."""
     answer = _accepted(it.case)
     if answer is not None:
-        yield from _unjudged(it.case)
+        yield from _unjudged(it, answer)
     for reply in it.told:
         shown = _output(reply)
         if shown != (answer.text if answer else ""):
@@ -130,16 +131,17 @@ def _nothing_unvalidated(it: Evidence) -> Iterator[str]:
             yield f"{text[:80]!r} was shown, which a model wrote and nobody accepted"
 
 
-def _unjudged(case: Case) -> Iterator[str]:
-    """The newest draft before the answer was judged, and no check refused it."""
-    drafted = max((event.seq for event in case.happened(AnswerDrafted.type)), default=0)
-    verdicts = [
-        VerdictGiven.model_validate_json(it.text) for it in case.happened(VerdictGiven.type) if it.seq > drafted
+def _unjudged(it: Evidence, answer: AnswerAccepted) -> Iterator[str]:
+    """Every check of the agent passed the newest draft, and no other verdict was against it."""
+    drafted = max((event.seq for event in it.case.happened(AnswerDrafted.type)), default=0)
+    given = [
+        VerdictGiven.model_validate_json(it.text) for it in it.case.happened(VerdictGiven.type) if it.seq > drafted
     ]
-    for refused in (it for it in verdicts if not it.passed):
+    for refused in (verdict for verdict in given if not verdict.passed):
         yield f"the check {refused.check} refused the draft that was shown"
-    if not verdicts:
-        yield "the draft that was shown was never judged"
+    silent = set(map(name_of, it.agent.checks)) - {verdict.check for verdict in given}
+    if silent and answer.text:
+        yield f"the draft that was shown was not judged by {', '.join(sorted(silent))}"
 
 
 def _never_accepted(it: Evidence, answer: AnswerAccepted | None) -> Iterator[str]:
@@ -172,7 +174,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _within_budget(it: Evidence) -> Iterator[str]:
     """Calls, tokens, money, repairs and failures are no more than the agent's budget."""
-    budget, cost = it.budget, it.case.cost
+    budget, cost = it.agent.budget, it.case.cost
     counted = [asked for asked in it.asked if asked.fault is None or asked.fault.kind != RATE_LIMITED]
     if budget.calls is not None and len(counted) > budget.calls:
         yield f"{len(counted)} calls of models, and the budget has {budget.calls}"

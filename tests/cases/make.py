@@ -58,18 +58,12 @@ async def _make(recipe: Recipe, urls: EngineUrls, home: Path) -> None:
         case = await _exported(theatre, run, home, recipe)
     if followed["off_trace_count"] or followed["unserved"]:
         raise SystemExit(f"{recipe.name} did not follow its recipe: {followed}")
-    if (end := end_of(case)) != recipe.end:
+    if (end := case.end) != recipe.end:
         raise SystemExit(f"{recipe.name} was to end with {recipe.end}, and ended with {end}")
     if named := [str(it) for it in (home, Path.cwd(), Path.home()) if str(it) in dumped(case).decode()]:
         raise SystemExit(f"{recipe.name} names a path of this machine: {named}")
     size = written(case, HERE / f"{recipe.name}{SUFFIX}")
     sys.stdout.write(f"{recipe.name}: {end}, {size:,} bytes\n")
-
-
-def end_of(case: Case) -> str:
-    """The code of a failure, or the status."""
-    data = case.ending.data
-    return str((data.get("code") if isinstance(data, dict) else None) or case.run.status)
 
 
 async def _ran(recipe: Recipe, theatre: Theatre) -> str:

@@ -20,7 +20,7 @@ from agent.effects import CallModel
 from agent.errors import Misconfigured, Permanent
 from agent.request import Message
 from agent.settings import EndpointSettings, ModelSettings
-from agent.testing.fake_model import FakeModel, Trace, as_process, running
+from agent.testing.fake_model import FakeModel, Trace, running
 from agent.testing.fake_model.recorded import trace_of
 from agent.testing.fake_model.trace import MOST_BYTES, MOST_LINE_BYTES, MOST_LINES
 from tests.e2e.house import until
@@ -205,6 +205,11 @@ def test_a_case_becomes_a_trace_of_what_its_models_answered() -> None:
     assert found.header.ends == ("completed",) and found.header.asks[0]["model"] == "documents"
 
 
+def test_a_call_that_a_budget_held_back_is_no_line_of_the_trace() -> None:
+    found = trace_of(read(Path(__file__).parents[1] / "cases" / "budget-used-up.case.json"))
+    assert [it.attempt for _, it in found.lines] == [1, 2] and found.header.ends == ("budget",)
+
+
 async def test_the_command_fails_at_the_end_if_its_trace_was_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "one.trace.jsonl"
     path.write_bytes(text_of(HEAD, line(), line(2)))
@@ -219,7 +224,9 @@ async def test_the_command_fails_at_the_end_if_its_trace_was_not_followed(tmp_pa
     assert b"calls off it: 1" in err and b"lines left: 2, 3" in err and b"\x1b[2J" not in err
 
 
-def test_a_trace_is_served_by_a_process_of_its_own() -> None:
-    with as_process(trace(line())) as fake:
+def test_a_trace_in_a_file_is_served_by_a_process_of_its_own(fake_model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "one.trace.jsonl"
+    path.write_bytes(text_of(HEAD, line()))
+    with fake_model(trace=str(path)) as fake:
         asked = httpx.post(f"{fake.base_url}/chat/completions", json=ASKED, headers={"x-cuelight-prompt": "answer@1"})
     assert asked.json()["choices"][0]["message"]["content"] == "Two years."

@@ -11,7 +11,7 @@ import pytest_asyncio
 from agent.adapters.embedded import Engines
 from agent.testing.fake_model import Trace
 from agent.testing.fake_model.trace import SUFFIX
-from agent.testing.verdict import Evidence, verdict
+from agent.testing.verdict import verdict
 from tests.chaos.faults import TABLE
 from tests.traces import company
 from tests.traces.theatre import OF_ENGINES, OF_WORKERS, Theatre, opened
@@ -36,16 +36,9 @@ async def test_every_promise_is_kept_on_this_trace(theatre: Theatre, path: Path)
     evidence = await theatre.play(trace)
     theatre.hire(MOST_WORKERS)  # whoever was killed is replaced while the next trace begins
     assert [str(it) for each in evidence for it in verdict(each)] == []
-    assert [end_of(each) for each in evidence] == list(trace.header.ends)
+    assert [each.case.end for each in evidence] == list(trace.header.ends)
 
 
 def test_what_a_trace_can_do_to_processes_is_called_as_in_the_fault_machine() -> None:
     assert {*OF_WORKERS, *OF_ENGINES} <= set(TABLE)
     assert {fault.fault for path in TRACES for _, fault in Trace.load(path).faults} == {*OF_WORKERS, *OF_ENGINES}
-
-
-def end_of(evidence: Evidence) -> str:
-    """As a trace's header tells it: the code of a failure, or the status."""
-    said = evidence.told[0].response
-    error = said["error"]
-    return str(error["code"] if error else said["status"])

@@ -147,8 +147,8 @@ class Theatre:
         rows = await case_rows(self.stage.store.pool, run)
         assert rows is not None
         case = made(rows)
-        budget = self.agents[case.agent.name].budget
-        return Evidence(told, case, log, budget, followed, under_way_s=UNDER_WAY_S)
+        agent = self.agents[case.agent.name]
+        return Evidence(told, case, log, agent, followed, under_way_s=UNDER_WAY_S)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from agent.cases import read
 from agent.cases.files import SUFFIX
-from tests.cases.make import PAGE, end_of, page
+from tests.cases.make import PAGE, page
 from tests.cases.recipes import RECIPES, Recipe
 
 FOLDER = PAGE.parent
@@ -26,7 +26,7 @@ def test_there_are_enough_of_them_and_each_went_wrong_in_its_own_way() -> None:
 def test_a_case_says_what_went_wrong_ends_as_its_recipe_and_names_no_place_of_a_machine(recipe: Recipe) -> None:
     path = FOLDER / f"{recipe.name}{SUFFIX}"
     case = read(path)
-    assert (case.note, end_of(case)) == (recipe.wrong, recipe.end)
+    assert (case.note, case.end) == (recipe.wrong, recipe.end)
     assert case.agent.spec.endswith(f":{recipe.agent}")
     assert PLACES.findall(path.read_text()) == []
 

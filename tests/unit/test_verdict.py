@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from agent import Budget
+from agent.agents import documents
 from agent.cases import Case
 from agent.cases.case import Asked, Happened
 from agent.errors import Overloaded, Permanent
@@ -28,7 +29,7 @@ async def evidence_of(*said: Any) -> Evidence:
     case = await case_of(*said)
     assert case.run.ended_at is not None
     reply, calls = Told(200, body_of(case), case.run.ended_at), [it for it in case.asked() if it.type == "call_model"]
-    return Evidence([reply, reply], case, [entry(n, asked, case) for n, asked in enumerate(calls, start=1)])
+    return Evidence([reply, reply], case, [entry(n, asked, case) for n, asked in enumerate(calls, start=1)], documents)
 
 
 def body_of(case: Case, **changes: Any) -> str:
@@ -61,6 +62,10 @@ def told(it: Evidence, **changes: Any) -> Evidence:
 
 def case(it: Evidence, **changes: Any) -> Evidence:
     return replace(it, case=it.case.model_copy(update=changes))
+
+
+def within(it: Evidence, budget: Budget) -> Evidence:
+    return replace(it, agent=replace(it.agent, budget=budget))
 
 
 def run(it: Evidence, **changes: Any) -> Evidence:
@@ -102,10 +107,10 @@ BREAKS: list[tuple[str, str, Break]] = [
     ("nothing_unvalidated", "Three years.", lambda it: told(it, output=shown("Three years."))),
     ("nothing_unvalidated", "Zephyrs", lambda it: told(it, error={"message": "It said: Zephyrs juggle marmalade."})),
     ("nothing_unvalidated", "refused the draft", refused),
-    ("nothing_unvalidated", "never judged", lambda it: without(it, "verdict.given")),
-    ("within_budget", "2 calls", lambda it: replace(it, budget=Budget(calls=1))),
-    ("within_budget", "240 tokens", lambda it: replace(it, budget=Budget(tokens=200))),
-    ("within_budget", "2 drafts", lambda it: replace(it, budget=Budget(repairs=0))),
+    ("nothing_unvalidated", "not judged by answers_something, citations", lambda it: without(it, "verdict.given")),
+    ("within_budget", "2 calls", lambda it: within(it, Budget(calls=1))),
+    ("within_budget", "240 tokens", lambda it: within(it, Budget(tokens=200))),
+    ("within_budget", "2 drafts", lambda it: within(it, Budget(repairs=0))),
     ("nothing_paid_twice", "asked 2 times; on record: 1 meant", again),
     ("nothing_paid_twice", "on record: nothing", lambda it: again(it, request="f" * 64)),
     ("in_time", "and ended", late),
@@ -133,14 +138,14 @@ def test_each_promise_is_broken_by_one_of_these_tests() -> None:
 
 async def test_money_and_failed_attempts_count_too() -> None:
     it = await evidence_of(*[Overloaded("busy", retry_after_s=0.0, kind="server")] * 3, RIGHT)
-    assert [each.name for each in verdict(replace(it, budget=Budget(failures=2)))] == ["within_budget"]
+    assert [each.name for each in verdict(within(it, Budget(failures=2)))] == ["within_budget"]
     dear = tuple(
         attempt.model_copy(
             update={"asked": tuple(one.model_copy(update={"cost_usd": Decimal(3)}) for one in attempt.asked)}
         )
         for attempt in it.case.attempts
     )
-    (found,) = verdict(case(replace(it, budget=Budget(usd=Decimal(5))), attempts=dear))
+    (found,) = verdict(case(within(it, Budget(usd=Decimal(5))), attempts=dear))
     assert found.name == "within_budget" and "12 USD" in found.evidence
 
 

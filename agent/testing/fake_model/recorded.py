@@ -32,18 +32,19 @@ FAULTS: dict[str, dict[str, Any]] = {
 def trace_of(case: Case) -> Trace:
     """The calls of models of a case, by prompt and attempt: another run has other hashes, since its fences differ.
 
-    A call whose outcome nobody knows is never answered. Raises `Misconfigured` if the trace would be too long.
+    Of the request, the trace holds the question. A call whose outcome nobody knows is never answered. Raises
+    `Misconfigured` if the trace would be too long.
     """
     note = case.note or f"{case.run.id}, which {case.run.status.replace('_', ' ')}"
     asks = ({"model": case.agent.name, "input": _question(case)},)
-    trace = Trace.of(Header(note=note, asks=asks, ends=(_end(case),)), _lines(case))
+    trace = Trace.of(Header(note=note, asks=asks, ends=(case.end,)), _lines(case))
     return Trace.parse(trace.dumped())
 
 
 def _lines(case: Case) -> Iterator[TraceLine]:
     seen: Counter[str | None] = Counter()
     for asked in (*case.earlier, *case.asked()):
-        if asked.type != CallModel.type or not isinstance(asked.effect, dict):
+        if asked.type != CallModel.type or not isinstance(asked.effect, dict) or not asked.made:
             continue
         name = prompt_name(str(asked.effect["prompt"]))
         seen[name] += 1
@@ -81,9 +82,3 @@ def _question(case: Case) -> str:
     request = orjson.loads(closed(case.request))
     said = [it.get("content", "") for it in request.get("messages", ()) if it.get("role") == "user"]
     return str(said[-1]) if said else ""
-
-
-def _end(case: Case) -> str:
-    data = case.ending.data
-    code = data.get("code") if isinstance(data, dict) else None
-    return str(code) if code else case.run.status
