@@ -31,6 +31,8 @@ from tests.engines import fresh_database
 
 UNDER_WAY_S = 0.01
 """A trace sees to it that every worker is busy when one of them is told to wait."""
+GRACE_S = 10.0
+"""For the end of a run whose time is over, on a busy machine; a hanging call would go on for a minute."""
 WORKER_OF = "select worker from attempts where run_id = $1 and outcome is null order by began_at desc limit 1"
 
 
@@ -148,7 +150,7 @@ class Theatre:
         assert rows is not None
         case = made(rows)
         agent = self.agents[case.agent.name]
-        return Evidence(told, case, log, agent, followed, under_way_s=UNDER_WAY_S)
+        return Evidence(told, case, log, agent, followed, under_way_s=UNDER_WAY_S, grace_s=GRACE_S)
 
 
 @asynccontextmanager
