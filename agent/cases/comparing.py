@@ -41,10 +41,15 @@ class Section:
 
 def first_difference(then: Case, now: Case) -> Difference | None:
     """Where the second leaves the first: events byte for byte, then attempts, then cost. None if it never does."""
+    return first_event(then, now) or _attempts(then, now) or _costs(then, now)
+
+
+def first_event(then: Case, now: Case) -> Difference | None:
+    """The first event that is another one, byte for byte. None if all are the same."""
     for before, after in zip_longest(then.events, now.events):
         if before is None or after is None or _event(before) != _event(after):
             return Difference(_named(before, after), _told(before), _told(after))
-    return _attempts(then, now) or _costs(then, now)
+    return None
 
 
 def sections(then: Case, now: Case) -> Sequence[Section]:

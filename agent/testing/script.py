@@ -59,10 +59,10 @@ class Script:
         """Whether there is a line for this type, used up or not."""
         return effect in self._lines
 
-    def can(self, effect: type[AnyEffect]) -> bool:
-        """Whether there is an answer left for a question of this type."""
-        line = self._lines.get(effect)
-        return bool(line) or (effect is CallModel and bool(self._faults))
+    def has(self, effect: AnyEffect) -> bool:
+        """Whether there is an answer left for a question like this."""
+        line = self._lines.get(type(effect))
+        return bool(line) or (isinstance(effect, CallModel) and bool(self._faults))
 
     def of(self, effect: type[Asked]) -> list[Asked]:
         """What was asked of one effect type, oldest first."""

@@ -119,11 +119,11 @@ class Trace:
         """A trace from JSON lines; empty ones are passed over. Raises `Misconfigured` naming the line."""
         if len(text) > MOST_BYTES:
             raise Misconfigured(f"the trace has {len(text):,} bytes, and may have {MOST_BYTES:,}")
-        rows = _rows(text)
-        header = _header(next(rows, None))
+        placed = rows(text)
+        header = _header(next(placed, None))
         lines: list[tuple[int, TraceLine]] = []
         faults: list[tuple[int, ProcessFault]] = []
-        for number, value in rows:
+        for number, value in placed:
             if len(lines) + len(faults) == MOST_LINES:
                 raise Misconfigured(f"line {number}: a trace has at most {MOST_LINES:,} lines")
             if "when" in value:
@@ -151,7 +151,8 @@ class Trace:
         return b"".join(orjson.dumps(it, option=orjson.OPT_APPEND_NEWLINE) for it in (header, *rest))
 
 
-def _rows(text: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows(text: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of JSON lines, each with its number. Raises `Misconfigured` naming the line."""
     for number, row in enumerate(text.split(b"\n"), start=1):
         if len(row) > MOST_LINE_BYTES:
             raise Misconfigured(f"line {number} has {len(row):,} bytes, and may have {MOST_LINE_BYTES:,}")

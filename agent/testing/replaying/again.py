@@ -22,7 +22,7 @@ from agent.approvals import Decision
 from agent.cases import Asked, Case
 from agent.cases.case import closed
 from agent.definition import Agent, BoundAgent, load
-from agent.effects import AnyEffect, Ask, CallModel, Effect
+from agent.effects import AnyEffect, Ask, CallModel, CallTool, Effect
 from agent.envelope import seal
 from agent.errors import Misconfigured
 from agent.events import RequestReceived
@@ -40,7 +40,7 @@ from agent.testing.rerun import How, Rerun, Served, named
 from agent.testing.script import Script, Unscripted
 from workers.decide import Decider
 from workers.handle import handle
-from workers.perform import Perform, Quote
+from workers.perform import Models, Perform, Quote
 from workers.tools import Tools
 from workers.watch import Watch, Watched
 
@@ -67,20 +67,22 @@ async def again(
     book = prompts or PromptBook.here(settings.load().prompts_dir)
     bound = _bound(case, agent, book)
     ledger = Unhurried(HeldClock(case.run.began_at))
-    world = World(
-        None,  # type: ignore[arg-type]  # it has no other door
-        None,  # type: ignore[arg-type]
-        tools=Tools({bound.name: bound}),
-        then=Then(case, Past(case), script or Script(), frozenset(real), ledger.clock),
-    )
-    chain = Chain(bound, Now(bound, world, book), _decision(case), book)
-    chain.ledger = ledger
+    then = Then(case, Past(case), script or Script(), frozenset(real), ledger.clock)
+    doors = Perform(None, None, tools=Tools({bound.name: bound}))  # type: ignore[arg-type]  # it has no other door
+    chain = chain_of(bound, book, doors, then, ledger)
     with forbid_live_calls(), capture_logs():  # what failed then is no news
-        run = await ledger.open(_new(case, bound))
+        run = await ledger.open(new_run(case, bound))
         story = await chain.go_on(run)
     errors = tuple(it.error for it in ledger.attempts.values() if it.error)
-    served, calls = tuple(world.then.served), world.then.past.calls
-    return Rerun(story.ending, story.events, story.view, case, bound, served, errors, calls)
+    return Rerun(story.ending, story.events, story.view, case, bound, tuple(then.served), errors, then.past.calls)
+
+
+def chain_of(bound: BoundAgent, book: PromptBook, doors: Perform, then: Then, ledger: Unhurried) -> Chain:
+    """A chain of the agent of now in the world of `then`; what it does for real goes through these doors."""
+    world = World(doors.models, doors.search, doors.recall, doors.tools, then=then)
+    chain = Chain(bound, Now(bound, world, book), _decision(then.case), book)
+    chain.ledger = ledger
+    return chain
 
 
 def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgent:
@@ -93,7 +95,8 @@ def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgen
     return found.bind(book, case.agent.models or ("recorded",))
 
 
-def _new(case: Case, bound: BoundAgent) -> NewRun:
+def new_run(case: Case, bound: BoundAgent) -> NewRun:
+    """The case's request as a run of the agent of now."""
     run = case.run
     return NewRun(
         id=run.id,
@@ -131,17 +134,29 @@ class Then:
 
     async def answer(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:
         """What is said to a question now. Raises the error of then, or `Unscripted`."""
-        if getattr(effect, "tool", None) in self.real:
-            return await self._called(effect, begun, perform)
-        same = self.past.same(effect)
+        if self._is_real(effect):
+            return await self._called(effect, begun, perform, "called")
+        same = self._same(effect)
         if same is not None and not is_unknown(same):
             return await self._came(effect, same, "recorded", begun)
         hung = same is not None and self._ran_out_of_time()
         if hung and not self._outlast(begun):  # at least as long as the run had then
             return await self._nothing(effect, begun)
-        if self.script.can(type(effect)):
+        if self.script.has(effect):
             self._note(effect, "scripted")
             return await self.script(effect)
+        return await self._otherwise(effect, begun, perform, hung=hung)
+
+    def _is_real(self, effect: AnyEffect) -> bool:
+        """Whether it is a call of a tool that is made for real."""
+        return isinstance(effect, CallTool) and effect.tool in self.real
+
+    def _same(self, effect: AnyEffect) -> Came | None:
+        """What came of this very question."""
+        return self.past.same(effect)
+
+    async def _otherwise(self, effect: Effect[T], begun: Begun, perform: Ask, *, hung: bool) -> T:
+        """What is said to a question that has no answer on record and no line; `hung`: it had none then either."""
         if hung:
             return await self._nothing(effect, begun)
         kept = self.past.in_place(effect)
@@ -152,6 +167,14 @@ class Then:
                 f"give it a line of the script: {line}"
             )
         return await self._came(effect, kept, "kept", begun)
+
+    def quote(self, effect: CallModel, models: Models) -> Quote:
+        """What such a call might have cost then, by its model."""
+        asked = [it for it in self.case.asked() if it.type == effect.type]
+        found = next((it for it in asked if it.model == effect.model), asked[0] if asked else None)
+        if found is None:
+            return Price(paid=True)
+        return Price(found.endpoint, found.worst_case_usd, paid=found.worst_case_usd != 0)
 
     def _ran_out_of_time(self) -> bool:
         data = self.case.ending.data
@@ -173,8 +196,9 @@ class Then:
             return cast(T, effect.answer_type.model_validate_json(closed(came.answer)))
         raise raised_again(came)
 
-    async def _called(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:
-        self._note(effect, "called")
+    async def _called(self, effect: Effect[T], begun: Begun, perform: Ask, how: How) -> T:
+        """What the world says to it now; it takes as long on the clock as it takes here."""
+        self._note(effect, how)
         began, left_s = time.monotonic(), (begun.deadline - self.clock.now()).total_seconds()
         try:
             async with asyncio.timeout(left_s) as limit:
@@ -222,14 +246,7 @@ class World(Perform):
         return ask
 
     def quote(self, effect: AnyEffect) -> Quote | None:
-        """What such a call might have cost then, by its model."""
-        if not isinstance(effect, CallModel):
-            return None
-        asked = [it for it in self.then.case.asked() if it.type == effect.type]
-        found = next((it for it in asked if it.model == effect.model), asked[0] if asked else None)
-        if found is None:
-            return Price(paid=True)
-        return Price(found.endpoint, found.worst_case_usd, paid=found.worst_case_usd != 0)
+        return self.then.quote(effect, self.models) if isinstance(effect, CallModel) else None
 
 
 @dataclass(frozen=True, slots=True)

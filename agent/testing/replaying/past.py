@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from agent.cases import Asked, Case, Refused
+from agent.cases import Asked, Attempt, Case, Refused
 from agent.effects import AnyEffect, CallModel, CallTool
 from agent.outcome import BUDGET
 
@@ -22,6 +22,11 @@ class Question:
     kind: Kind
     came: list[Came] = field(default_factory=list)
     given: int = 0
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether all that came of it has been given."""
+        return self.given >= len(self.came)
 
     def next(self) -> Came:
         """What came of it next; once there is no more, what came of it last."""
@@ -60,6 +65,20 @@ class Past:
         places.setdefault(name, len(places))
         found = self._known.get(name)
         return found.next() if found else None
+
+    def pass_over(self, attempts: Iterable[Attempt]) -> None:
+        """Take what these attempts asked as given: a run begins behind them."""
+        passed = {id(it) for attempt in attempts for it in (*attempt.refused, *attempt.asked)}
+        for name, question in self._known.items():
+            given = sum(id(it) in passed for it in question.came)
+            if given:
+                question.given = given
+                self._now[question.kind].setdefault(name, len(self._now[question.kind]))
+
+    def is_used_up(self, effect: AnyEffect) -> bool:
+        """Whether nothing is left of what came of this very question, if it was asked at all."""
+        found = self._known.get(effect.hash())
+        return found is None or found.is_used_up
 
     def in_place(self, effect: AnyEffect) -> Came | None:
         """What came of the question that stood in its place. Once there is none, passages are those found last."""

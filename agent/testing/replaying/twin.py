@@ -26,6 +26,43 @@ class Unhurried(MemoryLedger):
             begun.remaining_s = max(begun.remaining_s, PLENTY_S)
         return begun
 
+    def lose(self, run: str, generation: int, attempt: Attempt, token: str) -> None:
+        """Put an attempt on record that the run did not go on by, with what it asked."""
+        key = Key(run, generation, attempt.seq)
+        told = attempt.model_dump(include={"route", "attempt", "delivery", "outcome", "error_kind", "error", "delay_s"})
+        row = AttemptRow(token, key, worker="", entry="", began_at=attempt.began_at, **told)
+        row.begins, row.settled, row.ended_at = attempt.begins, attempt.settled, attempt.ended_at
+        self.attempts[token] = row
+        for asked in attempt.asked:
+            self.put(asked, key, token)
+
+    def put(self, asked: Asked, key: Key, token: str) -> None:
+        """Put a question on record with what came of it."""
+        name = f"{token}-{len(self.calls)}"
+        fault = asked.fault
+        self.calls[name] = CallRow(
+            id=name,
+            token=token,
+            key=key,
+            effect_type=asked.type,
+            effect_hash=asked.hash,
+            occurrence=asked.occurrence,
+            status=_status(asked),
+            answer=None if asked.answer is None else closed(asked.answer),
+            error_kind=fault.kind if fault else None,
+            error=fault.message if fault else None,
+            usage=asked.usage,
+            cost_usd=asked.cost_usd,
+            worst_case_usd=asked.worst_case_usd,
+            order=next(self._numbers),
+            fault=fault.columns() if fault else None,
+            effect=closed(asked.effect),
+            model=asked.model,
+            endpoint=asked.endpoint,
+            asked_at=asked.asked_at,
+            ended_at=asked.ended_at,
+        )
+
 
 class Twin(Unhurried):
     """A ledger that holds one run as it stood when the generation of a case began."""
@@ -66,43 +103,6 @@ class Twin(Unhurried):
         work.due_at, work.entry, work.deliveries = self.clock.now(), None, attempt.delivery - 1
         if attempt.begins is not None:
             work.begins = attempt.begins - 1
-
-    def lose(self, run: str, generation: int, attempt: Attempt, token: str) -> None:
-        """Put an attempt on record that the run did not go on by, with what it asked."""
-        key = Key(run, generation, attempt.seq)
-        told = attempt.model_dump(include={"route", "attempt", "delivery", "outcome", "error_kind", "error", "delay_s"})
-        row = AttemptRow(token, key, worker="", entry="", began_at=attempt.began_at, **told)
-        row.begins, row.settled, row.ended_at = attempt.begins, attempt.settled, attempt.ended_at
-        self.attempts[token] = row
-        for asked in attempt.asked:
-            self.put(asked, key, token)
-
-    def put(self, asked: Asked, key: Key, token: str) -> None:
-        """Put a question on record with what came of it."""
-        name = f"{token}-{len(self.calls)}"
-        fault = asked.fault
-        self.calls[name] = CallRow(
-            id=name,
-            token=token,
-            key=key,
-            effect_type=asked.type,
-            effect_hash=asked.hash,
-            occurrence=asked.occurrence,
-            status=_status(asked),
-            answer=None if asked.answer is None else closed(asked.answer),
-            error_kind=fault.kind if fault else None,
-            error=fault.message if fault else None,
-            usage=asked.usage,
-            cost_usd=asked.cost_usd,
-            worst_case_usd=asked.worst_case_usd,
-            order=next(self._numbers),
-            fault=fault.columns() if fault else None,
-            effect=closed(asked.effect),
-            model=asked.model,
-            endpoint=asked.endpoint,
-            asked_at=asked.asked_at,
-            ended_at=asked.ended_at,
-        )
 
     def texts(self, run: str, generation: int) -> Sequence[tuple[str, int, str]]:
         """The events of a generation so far."""
