@@ -35,9 +35,8 @@ class MemoryApprovals:
             if work.pointer.run == run:
                 begun, decided = taken(work.pointer, row, decision.by), decision.on(asked)
                 sealed = seal(decided, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
-                if await self._ledger.commit(begun, Advance((sealed,), APPROVED)):
-                    action = "approve" if decided.approved else "deny"
-                    self._ledger.audit.append(AuditRow(scrub(decision.by), action, run))
+                note = AuditRow(scrub(decision.by), "approve" if decided.approved else "deny", run)
+                if await self._ledger.commit(begun, Advance((sealed,), APPROVED), note):
                     return Decided.DONE
         return Decided.OVER
 

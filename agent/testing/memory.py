@@ -137,8 +137,8 @@ class MemoryLedger:
         self._keep(begun, begun.calls)
         begun.calls.clear()
 
-    async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
-        """As `Ledger.commit`."""
+    async def commit(self, begun: Begun, outcome: Outcome, /, note: AuditRow | None = None) -> bool:
+        """As `Ledger.commit`; `note` stands on the audit by the same write, or not at all."""
         await self._turn()
         if isinstance(outcome, Advance) and not all(_storable(event.data) for event in outcome.events):
             outcome = Bury("unstorable", "an event holds characters that cannot be stored", failure_of("unstorable"))
@@ -148,6 +148,7 @@ class MemoryLedger:
         if work is None:
             return False
         self._settle(begun, work, outcome)
+        self.audit += [note] if note else []
         return True
 
     async def hand_back(self, begun: Begun, /) -> bool:

@@ -9,10 +9,12 @@ import pytest
 from agent.approvals import APPROVED, Decided, Decision
 from agent.cancels import Cancelled
 from agent.envelope import seal
+from agent.errors import Transient
 from agent.events import ApprovalRequested
 from agent.items import FunctionCall
 from agent.outcome import Advance
 from tests.contract.backends import Store
+from tests.contract.real import RealStore
 from tests.contract.toys import begun, delivered, new_run, opened
 
 CALLS = tuple(FunctionCall(call_id=f"call_{n}", name="pay", arguments=f'{{"usd":{n}}}') for n in (1, 2))
@@ -51,11 +53,23 @@ async def test_a_decision_moves_the_run_on_at_once_and_is_on_record(store: Store
     assert (line.actor, line.action, line.subject) == ("ann", "approve", "resp_1")
 
 
+async def test_a_decision_whose_line_the_audit_does_not_take_was_not_made(real_store: RealStore) -> None:
+    await resting(real_store)
+    await real_store.pool.execute("alter table audit rename to away")
+    with pytest.raises(Transient):
+        await real_store.approvals.decide("resp_1", "default", YES)
+    await real_store.pool.execute("alter table away rename to audit")
+    assert [it.run for it in await real_store.approvals.waiting(None)] == ["resp_1"]
+    assert await real_store.approvals.decide("resp_1", "default", NO) is Decided.DONE
+    assert [line.action for line in await real_store.audit()] == ["deny"]
+
+
 async def test_of_two_decisions_one_counts(store: Store) -> None:
     await resting(store)
     done = await asyncio.gather(*(store.approvals.decide("resp_1", None, each) for each in (YES, NO)))
     assert sorted(it.value for it in done) == ["done", "over"]
     assert len(await store.events("resp_1")) == 3
+    assert len(await store.audit()) == 1
 
 
 async def test_a_decision_and_a_cancel_race_for_one_row(store: Store) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.postgres import PostgresLedger
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import audit_id
+from agent.adapters.ledger.rows import Note
 from agent.adapters.ledger.standing import taken
 from agent.approvals import APPROVED, MOST_LISTED, Decided, Decision, Waiting
-from agent.envelope import Sealed, index, scrub, seal, unseal
+from agent.envelope import Sealed, index, seal, unseal
 from agent.events import ApprovalDecided, ApprovalRequested
 from agent.outcome import Advance
 
@@ -31,8 +31,7 @@ class PostgresApprovals:
         while rows := await self._rows(project, run):  # again only if somebody else moved the run meanwhile
             begun, decided = taken(rows[0], decision.by), decision.on(_asked(rows[0]))
             sealed = seal(decided, agent=begun.agent_id, prompts=begun.prompts, trace=begun.trace)
-            if await self._ledger.commit(begun, Advance((sealed,), APPROVED)):
-                await self._note(rows[0], decided)
+            if await self._ledger.commit(begun, Advance((sealed,), APPROVED), _note(decided)):
                 return Decided.DONE
         with reached():
             row = await self._ledger.pool.fetchrow(sql("standing"), run, project)
@@ -43,13 +42,11 @@ class PostgresApprovals:
             rows: Sequence[Any] = await self._ledger.pool.fetch(sql("approvals"), project, run, MOST_LISTED)
         return rows
 
-    async def _note(self, row: Any, decided: ApprovalDecided) -> None:
-        action = "approve" if decided.approved else "deny"
-        # Why, the event says: unlike this line, it can be purged.
-        detail = f"{len(decided.approved)} approved, {len(decided.denied)} denied"
-        note = (audit_id(), row["project_id"], decided.by, action, row["run_id"], detail)
-        with reached():
-            await self._ledger.pool.execute(sql("approvals_note"), *map(scrub, note))
+
+def _note(decided: ApprovalDecided) -> Note:
+    # Why, the event says: unlike this line, it can be purged.
+    detail = f"{len(decided.approved)} approved, {len(decided.denied)} denied"
+    return Note(decided.by, "approve" if decided.approved else "deny", detail)
 
 
 def _asked(row: Any) -> ApprovalRequested:

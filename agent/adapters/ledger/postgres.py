@@ -15,7 +15,7 @@ from agent.adapters.ledger.group import GroupCommit
 from agent.adapters.ledger.lane import Lane
 from agent.adapters.ledger.marks import Marks
 from agent.adapters.ledger.queries import sql
-from agent.adapters.ledger.rows import Settlement, columns, envelope, held_row
+from agent.adapters.ledger.rows import Note, Settlement, columns, envelope, held_row
 from agent.adapters.ledger.writing import Garbage, HandBack, Opening, Published, Record, Write, Writer
 from agent.envelope import Envelope, Sealed
 from agent.errors import Gone, Refused
@@ -76,8 +76,9 @@ class PostgresLedger:
             await self._writes.submit(Record(begun, recorded))
             begun.calls[:] = [call for call in begun.calls if not any(call is done for done in recorded)]
 
-    async def commit(self, begun: Begun, outcome: Outcome, /) -> bool:
-        settlement = Settlement(begun, outcome, tuple(begun.calls))
+    async def commit(self, begun: Begun, outcome: Outcome, /, note: Note | None = None) -> bool:
+        """As `Ledger.commit`; `note` stands on the audit by the same transaction, or not at all."""
+        settlement = Settlement(begun, outcome, tuple(begun.calls), note)
         try:
             return await self._writes.submit(settlement, settlement.size())
         except Refused as error:

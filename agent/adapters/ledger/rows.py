@@ -22,6 +22,15 @@ def columns(rows: Iterable[Sequence[Any]], width: int) -> Columns:
     return turned or [[] for _ in range(width)]
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the audit about a run: who did what to it."""
+
+    actor: str
+    action: str
+    detail: str
+
+
 @dataclass(slots=True)
 class Settlement:
     """What an outcome writes: where the work row goes, the events after it, the run's result, its dead letter."""
@@ -29,6 +38,8 @@ class Settlement:
     begun: Begun
     outcome: Outcome
     calls: Sequence[Call]
+    note: Note | None = None
+    """The line of the audit that stands there if this outcome counts, and only then."""
     events: Sequence[Sealed] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +99,10 @@ class Settlement:
         last = self.events[-1]
         status = self.outcome.status if isinstance(self.outcome, Advance) else "failed"
         return (self.key.run, status, last.type, last.version, last.data)
+
+    def note_row(self, note: Note) -> tuple[str, ...]:
+        said = (self.begun.pointer.project, note.actor, note.action, self.key.run, note.detail)
+        return (audit_id(), *map(scrub, said))
 
     def dead_row(self, outcome: Bury) -> tuple[Any, ...]:
         pointer, newest = self.begun.pointer, self.begun.events[-1].sealed if self.begun.events else None

@@ -93,8 +93,8 @@ def _is_one_statement(batch: Sequence[Write]) -> bool:
     if kinds <= {Record, Settlement}:
         settlements = [write for write in batch if isinstance(write, Settlement)]
         take_turns = len({write.key.run for write in settlements}) < len(settlements)
-        leaves_letters = any(isinstance(write.outcome, Bury) for write in settlements)
-        return not (take_turns or leaves_letters or _ends_with_calls(batch))
+        leaves_more = any(write.note or isinstance(write.outcome, Bury) for write in settlements)
+        return not (take_turns or leaves_more or _ends_with_calls(batch))
     with_key = any(isinstance(write, Opening) and write.new.once for write in batch)
     return len(kinds) == 1 and HandBack not in kinds and not with_key
 
@@ -162,6 +162,7 @@ async def _settle(connection: Connection, batch: Sequence[Write]) -> set[int]:
         calls, found = [], [*found, *moved]
         passed.update(map(id, settled))
         await _set_aside(connection, [write for write in settled if isinstance(write.outcome, Bury)])
+        await _note(connection, settled)
     written = {row["call_id"] for row in found}
     return passed | {id(it) for it in batch if isinstance(it, Record) and it.intent and it.calls[0].id in written}
 
@@ -188,6 +189,10 @@ async def _set_aside(connection: Connection, buried: Sequence[Settlement]) -> No
     if buried:
         await connection.fetch(ending(), *columns([write.end_row() for write in buried], 5))
         await _bury(connection, [write.dead_row(write.outcome) for write in buried if isinstance(write.outcome, Bury)])
+
+
+async def _note(connection: Connection, settled: Sequence[Settlement]) -> None:
+    await _run(connection, "notes", columns((it.note_row(it.note) for it in settled if it.note), 6))
 
 
 async def _hand_back(connection: Connection, given: Sequence[HandBack]) -> set[int]:
