@@ -37,13 +37,24 @@ def case_of(what: str, settings: Settings, generation: int | None = None, *, red
     try:
         if is_file(what):
             return read(Path(what))
-        rows = _rows(settings, what)
-        configured = agent_of(settings, rows.run["agent"])
-        case = made(rows, generation, spec=configured.spec, models=configured.models)
-        redaction = redaction_of(settings, configured.agent, redact=redact)
-        return redaction(stamped(case, metadata.version("cuelight"), datetime.now(UTC)))
+        (case,) = cases_of(what, settings, [generation], redact=redact)
+        return case
     except (NotACase, Unexportable) as error:
         leave(Exit.FAILED, str(error))
+
+
+def cases_of(
+    run: str, settings: Settings, generations: Sequence[int | None], *, redact: bool = False
+) -> Sequence[Case]:
+    """These generations of a run of this ledger, with the same pseudonyms. Leaves if it is not there.
+
+    Raises `Unexportable`.
+    """
+    rows = _rows(settings, run)
+    configured = agent_of(settings, rows.run["agent"])
+    redaction = redaction_of(settings, configured.agent, redact=redact)
+    made_of = [made(rows, number, spec=configured.spec, models=configured.models) for number in generations]
+    return [redaction(stamped(case, metadata.version("cuelight"), datetime.now(UTC))) for case in made_of]
 
 
 def is_file(what: str) -> bool:

@@ -10,18 +10,22 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from agent.cases import Case
 from agent.cases.comparing import Difference, Section, sections
-from agent.testing.replaying import Missing, Replayed
-from cli.plain import plain
+from agent.testing.replaying import Replayed
+from cli.plain import plain, text
 
 MOST_LINES = 400
 """Lines of a part that are shown; the case file has all of them."""
 AROUND = 3
 """Lines that are shown around a change."""
+ALONE = 5
+"""Lines of either end that are shown of what only one side has."""
+MOST_CHARS = 240
+"""Of a line that two questions have in common."""
 CHANGED = "yellow"
 PAPER = 110
 """Columns of a report."""
@@ -30,7 +34,7 @@ PAPER = 110
 def tell(console: Console, done: Replayed) -> None:
     """How a replay left the record: what was not on it, or what differs first, and then every part."""
     if done.missing is not None:
-        _missing(console, done.missing)
+        unknown(console, f"not as recorded: {done.missing}", done.missing.unlike)
     show(console, done.then, done.now, done.difference)
 
 
@@ -41,11 +45,15 @@ def as_text(done: Replayed) -> str:
     return paper.getvalue()
 
 
-def _missing(console: Console, missing: Missing) -> None:
-    console.print(Text(f"not as recorded: {plain(str(missing))}", style="bold"), soft_wrap=True)
+def unknown(console: Console, told: str, unlike: Sequence[str]) -> None:
+    """A question that has no answer, and how it differs from the recorded one that is most like it."""
+    console.print(text(told, "bold"), soft_wrap=True)
     styles = {"+": "green", "-": "red", "@": "dim"}
-    for line in missing.unlike:
-        console.print(Text(plain(line), style=styles.get(line[:1], "")), soft_wrap=True)
+    for line in unlike[:MOST_LINES]:
+        most = MOST_CHARS if line[:1] == " " else None
+        console.print(text(line, styles.get(line[:1], ""), most), soft_wrap=True)
+    if len(unlike) > MOST_LINES:
+        console.print(f"… {len(unlike) - MOST_LINES} more lines", style="dim")
 
 
 def show(console: Console, then: Case, now: Case, difference: Difference | None) -> None:
@@ -59,7 +67,8 @@ def show(console: Console, then: Case, now: Case, difference: Difference | None)
 
 def side_by_side(then: Sequence[str], now: Sequence[str]) -> Table:
     """Two columns of lines. What both have stands on the same row, and most of it is left out."""
-    table = Table("then", "now", box=None, header_style="dim", expand=True, padding=(0, 1))
+    sides = (Column("then", ratio=1), Column("now", ratio=1))
+    table = Table(*sides, box=None, header_style="dim", expand=True, padding=(0, 1))
     for before, after, same in _rows(then[:MOST_LINES], now[:MOST_LINES]):
         style = "dim" if same else CHANGED
         table.add_row(Text(plain(before), style=style), Text(plain(after), style=style))
@@ -84,11 +93,13 @@ def _rows(then: Sequence[str], now: Sequence[str]) -> Iterable[tuple[str, str, b
         if what == "equal":
             yield from ((line, line, True) for line in _shortened(then[start:end]))
         else:
-            pairs = zip_longest(then[start:end], now[now_start:now_end], fillvalue="")
-            yield from ((before, after, False) for before, after in pairs)
+            before, after = then[start:end], now[now_start:now_end]
+            if not (before and after):
+                before, after = (_shortened(it, ALONE, "more lines") for it in (before, after))
+            yield from ((one, other, False) for one, other in zip_longest(before, after, fillvalue=""))
 
 
-def _shortened(lines: Sequence[str]) -> Sequence[str]:
-    if len(lines) <= 2 * AROUND + 1:
+def _shortened(lines: Sequence[str], around: int = AROUND, what: str = "lines are the same") -> Sequence[str]:
+    if len(lines) <= 2 * around + 1:
         return lines
-    return [*lines[:AROUND], f"… {len(lines) - 2 * AROUND} lines are the same", *lines[-AROUND:]]
+    return [*lines[:around], f"… {len(lines) - 2 * around} {what}", *lines[-around:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 
 from rich.text import Text
 
@@ -29,6 +30,11 @@ def paragraphs(value: str) -> str:
 def text(value: object, style: str = "", most: int | None = None) -> Text:
     """Hostile text for rich: markup in it is shown and does nothing."""
     return Text(plain(value, most), style=style)
+
+
+def usd(value: Decimal | None) -> str:
+    """An amount of money; None is one that nobody knows."""
+    return "an unknown sum" if value is None else f"{value.normalize():f} USD"
 
 
 def _shown(character: str) -> str:

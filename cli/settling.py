@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import typer
@@ -24,7 +23,7 @@ from cli.exits import Exit, errors, leave
 from cli.find import DataDir, engines_for, settings_for
 from cli.logs import configure
 from cli.operating import Operating, operating
-from cli.plain import text
+from cli.plain import text, usd
 from cli.reading import operator
 
 console = Console(highlight=False)
@@ -61,7 +60,7 @@ def replay(
     data_dir: DataDir = None,
 ) -> None:
     """Run failed work again, as the next generation of the same response. Answers on record are not paid again."""
-    chosen = _choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
+    chosen = choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
     settle("replay", chosen, settings_for(data_dir), How(dry_run, yes, rate, detach, as_json))
 
 
@@ -82,7 +81,7 @@ def discard(
     data_dir: DataDir = None,
 ) -> None:
     """Settle dead letters without running anything again. They stay on record."""
-    chosen = _choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
+    chosen = choose(letters_of(route, kind, agent, run, older_than, younger_than), ids, everything)
     settle("discard", chosen, settings_for(data_dir), How(dry_run, yes, rate, detach, as_json))
 
 
@@ -99,24 +98,35 @@ class How:
 
 def settle(act: Act, chosen: Filter, settings: Settings, how: How) -> None:
     """Tell, ask, do, and tell again: a handful at once, more of them as a job."""
+    verdicts = settled(act, chosen, settings, how)
+    if verdicts is None:
+        return
+    if how.as_json:
+        machine.tell(as_values(act, verdicts))
+    else:
+        tell_verdicts(act, verdicts)
+    if chosen.ids is not None and (worst := worst_of(act, verdicts)):
+        raise typer.Exit(worst)
+
+
+def settled(act: Act, chosen: Filter, settings: Settings, how: How) -> Sequence[Verdict] | None:
+    """Tell, ask, and do. None if it was only to be told; a job for many of them ends the command."""
     configure(settings, "dead")
     with engines_for(settings) as urls:
         tally = loop.run(_tally(settings, urls, chosen))
         if how.dry_run:
             _tell_tally(act, tally, as_json=how.as_json)
-            return
+            return None
         if not how.yes and sys.stdin.isatty() and (tally.count or chosen.ids):
             _confirm(act, tally)
         if tally.count and (how.rate is not None or (chosen.ids is None and tally.count > HANDFUL)):
             wish = of_letters(chosen, how.rate)
             hand_over(settings, urls, act, wish, tally.count, detach=how.detach, as_json=how.as_json)
-        verdicts = loop.run(_settle(settings, urls, act, chosen))
-    _tell_verdicts(act, verdicts, as_json=how.as_json)
-    if chosen.ids is not None and (worst := worst_of(act, verdicts)):
-        raise typer.Exit(worst)
+        return loop.run(_settle(settings, urls, act, chosen))
 
 
-def _choose(chosen: Filter, ids: Sequence[str] | None, everything: bool) -> Filter:
+def choose(chosen: Filter, ids: Sequence[str] | None, everything: bool) -> Filter:
+    """Which letters are meant. Leaves unless it was said, in one way."""
     filtered = chosen != Filter()
     if sum((bool(ids), filtered, everything)) > 1:
         leave(Exit.USAGE, "give ids, or filters, or --all: only one of them")
@@ -169,12 +179,8 @@ def _confirm(act: Act, tally: Tally) -> None:
 def _words(act: Act, tally: Tally) -> str:
     if act == "discard":
         return f"{tally.count} open dead letters"
-    cost = f"their runs have cost {_usd(tally.spent_usd)}; running them again may cost {_usd(tally.estimate_usd)}"
+    cost = f"their runs have cost {usd(tally.spent_usd)}; running them again may cost {usd(tally.estimate_usd)}"
     return f"{tally.count} open dead letters, {tally.replayable} of them can be replayed; {cost}"
-
-
-def _usd(value: Decimal | None) -> str:
-    return "an unknown sum" if value is None else f"{value.normalize():f} USD"
 
 
 def _tell_tally(act: Act, tally: Tally, *, as_json: bool) -> None:
@@ -189,11 +195,15 @@ def counted(verdicts: Sequence[Verdict]) -> dict[str, int]:
     return dict(Counter(str(it.refused) for it in verdicts if it.refused is not None))
 
 
-def _tell_verdicts(act: Act, verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+def as_values(act: Act, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What became of them, for machines."""
+    done = sum(it.refused is None for it in verdicts)
+    return {DONE[act]: done, "refused": counted(verdicts), "verdicts": [_values(it) for it in verdicts]}
+
+
+def tell_verdicts(act: Act, verdicts: Sequence[Verdict]) -> None:
+    """What became of them, line by line."""
     done = [it for it in verdicts if it.refused is None]
-    if as_json:
-        machine.tell({DONE[act]: len(done), "refused": counted(verdicts), "verdicts": [_values(it) for it in verdicts]})
-        return
     for it in verdicts:
         console.print(text(f"{it.letter}: {_verdict(act, it)}"), soft_wrap=True)
     if not verdicts:

@@ -19,6 +19,7 @@ from agent.agents import chat, documents
 from agent.cases import Case, dumped, loads
 from agent.effects import CallTool
 from agent.errors import Misconfigured, Overloaded, Transient
+from agent.events import Usage
 from agent.prompting import Prompt, PromptBook
 from agent.prompting.book import SHIPPED
 from agent.testing import Chain, LiveCall, Script, calls
@@ -304,6 +305,13 @@ async def test_a_forecast_counts_what_is_new_and_asks_nobody() -> None:
     case = await case_of(RIGHT)
     more = await forecast(case, staged(case, changes('no_answer_text="x"', "request.max_output_tokens=7")))
     assert len(more.calls) == 1
+
+
+async def test_a_forecast_from_a_step_goes_on_with_what_was_said_behind_it() -> None:
+    longer = says(RIGHT).model_copy(update={"usage": Usage(input_tokens=700, output_tokens=20)})
+    case = loads(dumped(await case_of(WRONG, longer)))
+    found = await forecast(case, staged(case, changes(models=("large",))), step=Step.of("repair", case))
+    assert [it.usage.input_tokens for it in found.calls] == [700] and not found.open_end
 
 
 async def test_a_failed_call_is_waited_for_as_long_as_the_clock_was_turned() -> None:

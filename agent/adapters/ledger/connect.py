@@ -44,6 +44,11 @@ async def connect_hot(url: str, *, most: int = 2) -> Pool:
     return await _pool(url, most, most, PATIENCE_S, init=_pin)
 
 
+async def connect_reading(url: str, *, most: int = 2) -> Pool:
+    """A pool whose connections write nothing: the server refuses it. Raises what asyncpg raises."""
+    return await _pool(url, 1, most, PATIENCE_S, init=_only_read)
+
+
 async def _pool(url: str, least: int, most: int, patience_s: float, **more: Any) -> Pool:
     return await asyncpg.create_pool(
         url,
@@ -59,6 +64,10 @@ async def _pool(url: str, least: int, most: int, patience_s: float, **more: Any)
 
 async def _pin(connection: Connection) -> None:
     await connection.execute("; ".join(f"set {name} = '{value}'" for name, value in PINS.items()))
+
+
+async def _only_read(connection: Connection) -> None:
+    await connection.execute("set default_transaction_read_only = on")
 
 
 async def _nothing_to_reset(connection: Connection) -> None:

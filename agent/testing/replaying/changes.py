@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agent import settings
 from agent.cases import Case
 from agent.cases.case import closed
@@ -62,9 +64,7 @@ def staged(case: Case, changes: Changes, here: Sequence[str] | None = None) -> S
     Prompts and models that nobody changed are the case's; with `here`, the models of this service, they are those that
     the service would use here. Raises `Misconfigured` for changes that cannot be.
     """
-    agent, request = with_settings(
-        _agent(case, changes), Request.model_validate_json(closed(case.request)), changes.settings
-    )
+    agent, request = with_settings(_agent(case, changes), _request(case), changes.settings)
     if changes.models:
         agent, request = replace(agent, models=changes.models), request.model_copy(update={"models": ()})
     book = _here() if here is not None else _then(case, agent)
@@ -73,6 +73,13 @@ def staged(case: Case, changes: Changes, here: Sequence[str] | None = None) -> S
         book.start_with([prompt])
         agent = replace(agent, prompt=prompt.name)
     return Staged(agent.bind(book, tuple(here or case.agent.models or RECORDED)), book, request)
+
+
+def _request(case: Case) -> Request:
+    try:
+        return Request.model_validate_json(closed(case.request))
+    except ValidationError as error:
+        raise Misconfigured(f"the case's request cannot be read: {error.error_count()} problems") from None
 
 
 def _agent(case: Case, changes: Changes) -> Agent:

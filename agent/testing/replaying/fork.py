@@ -81,7 +81,10 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """A run as it was, and as it went now; where it stopped for want of an answer, `unanswered` says why."""
+    """A run as it was, and as it went now; where it stopped for want of an answer, `unanswered` says why.
+
+    `difference` is the first event that is another one; of a run that stopped, among those that it came to.
+    """
 
     then: Case
     now: Case
@@ -115,7 +118,8 @@ async def fork(
     with allowed.guard():
         stopped = await play(then, stage, ledger, step)
     now = _account(case_now, stage, ledger)
-    return Forked(case, now, tuple(then.served), stopped, first_event(case, now))
+    as_far = case.model_copy(update={"events": case.events[: len(now.events)]}) if stopped else case
+    return Forked(case, now, tuple(then.served), stopped, first_event(as_far, now))
 
 
 async def play(then: Forking, stage: Staged, ledger: Unhurried, step: Step | None) -> Unanswered | None:
