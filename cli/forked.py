@@ -70,16 +70,18 @@ def as_values(done: Forked, mode: str, changes: Sequence[str]) -> dict[str, Any]
     }
 
 
-def tell_forecast(console: Console, found: Forecast, price: Price) -> None:
-    """What a fork would ask, for people."""
+def tell_forecast(console: Console, found: Forecast, price: Price, *, asks: bool) -> None:
+    """What a fork would ask, for people; unless it `asks`, it would stop at the first of these."""
     recorded = Counter(it.how for it in found.served if it.how != "kept")
     told = [f"{count} {how}" for how, count in recorded.items()]
     console.print(text(f"answers that are there: {', '.join(told) or 'none'}"), soft_wrap=True)
+    would = "would {}" if asks else "has no answer, and would {} with --live"
     others = Counter(it.effect.type for it in found.planned if it not in found.calls)
     for name, count in others.items():
-        console.print(text(f"would ask: {name}, {_times(count)}"), soft_wrap=True)
+        console.print(text(f"{would.format('ask')}: {name}, {_times(count)}"), soft_wrap=True)
     for model, planned in _by_model(found.calls).items():
-        console.print(text(f"would call: {model}, {_times(len(planned))}; {_tokens(planned)}; {_cost(planned, price)}"))
+        line = f"{would.format('call')}: {model}, {_times(len(planned))}; {_tokens(planned)}; {_cost(planned, price)}"
+        console.print(text(line), soft_wrap=True)
     if not found.planned:
         console.print("would ask nobody anything")
     if found.open_end:

@@ -130,7 +130,7 @@ def _forecast(trial: Trial, wish: Wish, settings: Settings) -> None:
         machine.tell({"run": trial.case.run.id, "mode": wish.mode, **forecast_values(found, prices(settings))})
         return
     console.print(text(_title(trial, wish), "bold"), soft_wrap=True)
-    tell_forecast(console, found, prices(settings))
+    tell_forecast(console, found, prices(settings), asks=wish.asks)
 
 
 def _forked(trial: Trial, wish: Wish, settings: Settings) -> Forked:

@@ -103,6 +103,8 @@ def test_a_dry_run_counts_and_does_nothing(replay: Type, tmp_path: Path) -> None
     done = replay("--shadow", "--dry-run", "--out", str(kept))
     assert "would call: offline, 2 calls; about 200 input and 40 output tokens; 0 USD" in done.stdout
     assert "nothing was asked, called or written" in done.stdout and not kept.exists()
+    stops = "has no answer, and would call with --live: large, 2 calls"
+    assert stops in replay("--what-if", "--model", "large", "--dry-run").stdout
     told = orjson.loads(replay("--what-if", "--model", "large", "--dry-run", "--json").stdout)
     assert (told["calls"], told["cost_usd"], told["open_end"]) == (2, None, False)
     assert "no calls, and 0 USD" in replay("--as-recorded", "--dry-run").stdout

@@ -116,8 +116,18 @@ def _decision(case: Case) -> Decision | None:
     """What somebody decided on the first calls that waited for it; None where nobody did."""
     for event in case.happened("approval.decided"):
         if isinstance(event.data, dict) and event.data.get("by") != "deadline":
-            return Decision(bool(event.data.get("approved")), by=str(event.data.get("by")))
+            approved, denied = event.data.get("approved", ()), event.data.get("denied", ())
+            some = frozenset(map(str, approved)) if approved and denied else bool(approved)
+            return AsDecided(some, by=str(event.data.get("by")), reason=str(event.data.get("reason", "")))
     return None
+
+
+class AsDecided(Decision):
+    """A decision of then on calls of now: of those that it does not name it approves none."""
+
+    def _approved(self, waiting: Collection[str]) -> tuple[str, ...]:
+        named = self.approve
+        return super()._approved(waiting) if isinstance(named, bool) else tuple(it for it in waiting if it in named)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,8 @@ from workers.perform import Models, Perform, Quote
 
 T = TypeVar("T", bound=BaseModel)
 NOT_MADE = "The call was not made: this is a trial, and what may spend or write is not called."
+SUFFIX = "-fork"
+"""What the id of a fork that asks somebody has behind that of its run: endpoints and tools are told it."""
 NO_DOORS = Perform(None, None)  # type: ignore[arg-type]  # nothing goes through it
 """Nothing is done for real."""
 
@@ -114,6 +116,9 @@ async def fork(
     """
     allowed, ledger = allowed or Allowed(), Unhurried(HeldClock(case.run.began_at))
     case_now = asking(case, stage)
+    if allowed.live:  # whoever is asked now must not take it for the run of then
+        own = case.run.model_copy(update={"id": f"{case.run.id}{SUFFIX}"})
+        case_now = case_now.model_copy(update={"run": own})
     then = Forking(case_now, Past(case), lines or Lines(), allowed.tools, ledger.clock, allowed=allowed)
     with allowed.guard():
         stopped = await play(then, stage, ledger, step)
@@ -201,7 +206,9 @@ class Forking(Then):
 
     def _why(self, effect: AnyEffect) -> str:
         times = sum(it.hash == effect.hash() for it in self.case.asked())
-        told = f"it was asked {times} times then" if times else "it is not on record"
+        told = "it is not on record"
+        if times:
+            told = f"it was asked {times} time{'' if times == 1 else 's'} then, and no more answers to it are on record"
         return f"{told}, the script has no line for it, and it may not be asked now"
 
     async def _live(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:
