@@ -73,8 +73,8 @@ def as_values(done: Forked, mode: str, changes: Sequence[str]) -> dict[str, Any]
 def tell_forecast(console: Console, found: Forecast, price: Price, *, asks: bool) -> None:
     """What a fork would ask, for people; unless it `asks`, it would stop at the first of these."""
     recorded = Counter(it.how for it in found.served if it.how != "kept")
-    told = [f"{count} {how}" for how, count in recorded.items()]
-    console.print(text(f"answers that are there: {', '.join(told) or 'none'}"), soft_wrap=True)
+    there = ", ".join(f"{count} {how}" for how, count in recorded.items())
+    console.print(text(f"answers that are there: {there or 'none'}"), soft_wrap=True)
     would = "would {}" if asks else "has no answer, and would {} with --live"
     others = Counter(it.effect.type for it in found.planned if it not in found.calls)
     for name, count in others.items():
@@ -85,8 +85,9 @@ def tell_forecast(console: Console, found: Forecast, price: Price, *, asks: bool
     if not found.planned:
         console.print("would ask nobody anything")
     if found.open_end:
-        console.print("more may follow: nobody knows what is said to the last of these", style="yellow")
-    console.print("nothing was asked, called or written; models and searches were taken to say what they said then")
+        console.print("more may follow: nobody knows what is said to the last of these", style="yellow", soft_wrap=True)
+    told = "nothing was asked, called or written; models and searches were taken to say what they said then"
+    console.print(told, soft_wrap=True)
 
 
 def forecast_values(found: Forecast, price: Price) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def run(chosen: Filter, settings: Settings, how: How) -> None:
     if how.as_json:
         machine.tell({**as_values("replay", verdicts), "runs": [_values(it) for it in driven]})
     else:
-        _tell(driven)
+        tell(console, driven)
     if worst := worst_of("replay", verdicts):
         raise typer.Exit(worst)
     if not verdicts or any(it.now is None for it in driven):
@@ -69,6 +69,9 @@ def _driven(settings: Settings, verdicts: Sequence[Verdict]) -> Sequence[Driven]
         if verdicts:
             errors.print("no service runs here: they are driven when one does", style="yellow", soft_wrap=True)
         return []
+    errors.print(
+        f"waiting for {_runs(len(verdicts))} to end; Ctrl-C leaves them under way", style="dim", soft_wrap=True
+    )
     ended = loop.run(_ends(urls, verdicts))
     return [_sides(settings, it, ended=it.run in ended) for it in verdicts]
 
@@ -104,7 +107,8 @@ def _sides(settings: Settings, it: Verdict, *, ended: bool) -> Driven:
     return Driven(run, then, now)
 
 
-def _tell(driven: Sequence[Driven]) -> None:
+def tell(console: Console, driven: Sequence[Driven]) -> None:
+    """One run with everything side by side; of several a line each."""
     for it in driven:
         if it.now is None:
             errors.print(text(f"{it.run}: {it.why}", "yellow"), soft_wrap=True)
@@ -117,7 +121,6 @@ def _tell(driven: Sequence[Driven]) -> None:
 
 
 def _table(sides: Sequence[tuple[Case, Case]]) -> Table:
-    """A line for each run; of one run alone everything is shown."""
     table = Table("run", "then", "now", "calls", "cost", box=None, header_style="dim", padding=(0, 1))
     for then, now in sides:
         calls, cost = now.cost.calls - then.cost.calls, _between(then, now)
@@ -129,6 +132,10 @@ def _between(then: Case, now: Case) -> str:
     if now.cost.cost_usd is None or then.cost.cost_usd is None:
         return usd(None)
     return f"+{usd(now.cost.cost_usd - then.cost.cost_usd)}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _end(case: Case) -> str:

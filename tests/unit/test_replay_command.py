@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from agent.cases import Case, dumped
+from agent.errors import Permanent
 from agent.events import Usage
 from agent.settings import Settings
 from cli.forked import prices
 from cli.main import build
+from cli.redriving import Driven, tell
 from tests.runs import RIGHT, WRONG, case_of
 
 HOSTILE = "\x1b[2J\u202e[bold red]boo"
@@ -116,6 +120,20 @@ def test_a_fork_can_be_kept_and_replayed(replay: Type, tmp_path: Path, case: Cas
     again = CliRunner().invoke(build(["replay"]), ["replay", str(kept), "--what-if"])
     assert again.exit_code == 0 and "every event is what it was" in again.stdout
     assert orjson.loads(kept.read_bytes())["note"] == f"what if of {case.run.id}: model=large"
+
+
+async def test_of_several_runs_that_were_driven_again_each_has_a_line(case: Case) -> None:
+    failed = (await case_of(Permanent(HOSTILE, kind="rejected"))).model_copy(update={"run": case.run})
+    bad = failed.model_copy(update={"run": case.run.model_copy(update={"status": "failed", "id": HOSTILE})})
+    paper = StringIO()
+    tell(Console(file=paper, width=160), [Driven("a", bad, case), Driven("b", bad, bad), Driven("c", why="late")])
+    assert [line.split() for line in paper.getvalue().splitlines()][1][1:] == [
+        *("failed", "(rejected)", "completed", "+1", "an", "unknown", "sum")
+    ]
+    assert "\x1b[2J" not in paper.getvalue() and "boo" in paper.getvalue()
+    paper = StringIO()
+    tell(Console(file=paper, width=160), [Driven("a", bad, case)])
+    assert "first difference" in paper.getvalue() and "verdicts" in paper.getvalue()
 
 
 def test_tokens_are_multiplied_by_the_prices_of_the_settings() -> None:
