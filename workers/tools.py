@@ -61,24 +61,45 @@ async def _called(tool: Tool, arguments: BaseModel, effect: CallTool, begun: Beg
                 limit_s = min(tool.timeout_s, until - time.monotonic())
                 number = attempt.retry_state.attempt_number
                 context = ToolContext(begun.pointer.run, begun.pointer.project, effect.key, number, limit_s)
-                async with asyncio.timeout(limit_s):
-                    value = await tool.work(arguments, context)
+                value = await _tried(tool, arguments, context)
     except AgentError:
         raise
     except ToolError as error:
         return ToolResult(text=as_text(str(error), tool.most_chars), failed=True)
     except Exception as error:  # an author's code met what it did not expect; its words may hold what nobody should see
-        log.warning("tool_failed", tool=tool.name, error=type(error).__name__)
-        what = TOOL_WAS_LATE if isinstance(error, TimeoutError) else TOOL_FAILED
-        return ToolResult(text=what, failed=True)
+        what = error.__cause__ if isinstance(error, Strayed) else error
+        log.warning("tool_failed", tool=tool.name, error=type(what).__name__)
+        return ToolResult(text=TOOL_WAS_LATE if isinstance(error, TimeoutError) else TOOL_FAILED, failed=True)
     return _told(tool, value)
+
+
+class Strayed(Exception):
+    """A tool let something out that would end more than its call."""
+
+
+async def _tried(tool: Tool, arguments: BaseModel, context: ToolContext) -> Any:
+    """One try. Raises `Exception`s, and beside them only what came from outside.
+
+    A tool that exits, or lets out the cancellation of a task of its own, would take its worker along, or leave the
+    call to be made again by the next one.
+    """
+    try:
+        async with asyncio.timeout(context.remaining_s):
+            return await tool.work(arguments, context)
+    except (SystemExit, StopAsyncIteration, BaseExceptionGroup) as error:
+        raise Strayed from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Strayed from error
 
 
 def _told(tool: Tool, value: Any) -> ToolResult:
     """The result of a call that was made: whatever it is, the call is not made again."""
     try:
         return ToolResult(text=as_text(value, tool.most_chars))
-    except TypeError:
+    except Exception:  # a model of the author's may fail to be written in ways of its own
         log.warning("tool_result_untold", tool=tool.name, kind=type(value).__name__)
         return ToolResult(text=TOOL_WAS_UNTOLD, failed=True)
 
@@ -89,7 +110,7 @@ def _may_go_on(state: RetryCallState, until: float) -> bool:
 
 
 def as_text(value: Any, most: int) -> str:
-    """A result as a model reads it, cut to `most` characters. Raises `TypeError` for what is no JSON."""
+    """A result as a model reads it, cut to `most` characters. Raises for what is no JSON."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     text = scrub(value if isinstance(value, str) else orjson.dumps(value).decode())

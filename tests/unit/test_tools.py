@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent import Agent, Budget, CallModel, CallTool, Draft, ModelAnswer, Request, Transient
 from agent.approvals import Decided, Decision
@@ -175,20 +177,71 @@ async def test_a_tool_that_does_not_answer_in_time_is_left() -> None:
     assert results(story) == [("The tool did not answer in time.", True)]
 
 
-async def test_a_call_whose_result_cannot_be_told_was_made_all_the_same() -> None:
+class Parcel(BaseModel):
+    """Reads what it cannot write."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    label: Any
+
+
+@pytest.mark.parametrize("value", [{1, 2}, Parcel(label=object()), Parcel(label=b"\xff"), {"a": "\ud800"}, 2**70])
+async def test_a_call_whose_result_cannot_be_told_was_made_all_the_same(value: Any) -> None:
     made: list[str] = []
 
     @tool(name="look_up")
     async def look_up(order: Order) -> Any:
         """Look an order up."""
         made.append(order.order_id)
-        return {1, 2}
+        return value
 
     model = Model([[call("A1")], "I see."])
     story = await chain_of(model, look_up).ask("Where is it?")
     assert made == ["A1"], "it is not made again"
     ((text, failed),) = results(story)
     assert failed and text.startswith("The call was made")
+
+
+async def exits() -> None:
+    raise SystemExit(1)
+
+
+async def lets_a_cancellation_out() -> None:
+    helper = asyncio.ensure_future(asyncio.Event().wait())
+    helper.cancel()
+    await helper
+
+
+async def ends_a_loop() -> None:
+    raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("work", [exits, lets_a_cancellation_out, ends_a_loop])
+async def test_what_a_tool_lets_out_ends_its_call_and_nothing_else(work: Callable[[], Awaitable[None]]) -> None:
+    made: list[str] = []
+
+    @tool(name="look_up", retries=0)
+    async def look_up(order: Order) -> None:
+        """Look an order up."""
+        made.append(order.order_id)
+        await work()
+
+    model = Model([[call("A1")], "I see."])
+    story = await chain_of(model, look_up).ask("Where is it?")
+    assert made == ["A1"] and isinstance(story.ending, AnswerAccepted)
+    assert results(story) == [("The tool failed.", True)]
+
+
+async def test_a_call_that_is_cancelled_from_outside_stays_cancelled() -> None:
+    shop = Shop()
+    bound = Agent(name="shop", prompt="chat", tools=(shop.tool(),)).bind(BOOK, ("m",))
+    begun: Any = SimpleNamespace(agent="shop", pointer=SimpleNamespace(run="run_1", project="default"))
+    effect = CallTool(tool="look_up", arguments=call("slow").arguments, key="key_1")
+    calling = asyncio.ensure_future(Tools({"shop": bound})(effect, begun, time.monotonic() + 10))
+    while not shop.log:  # noqa: ASYNC110  # the tool rings no bell
+        await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
 
 
 async def test_a_long_result_is_cut() -> None:
