@@ -168,7 +168,7 @@ async def test_an_approval_that_is_given_after_every_worker_died_and_redis_forgo
     log = str(tmp_path / "bookings")
     stage.settings["agent"] = ("tests.crash.toys:spending",)
     wanted = orjson.dumps({"what": "flight", "log": log}).decode()
-    call = ScriptedToolCall(function=ScriptedFunction(name="book", arguments=wanted))
+    call = ScriptedToolCall(function=ScriptedFunction(name="book_and_pay", arguments=wanted))
     await stage.model.play(Script((Line(attempt=1, tool_calls=(call,)), Line(answer="It is booked."))))
     run = await stage.ask()
     worker = stage.work()

@@ -101,7 +101,8 @@ def booked(log: str) -> list[list[str]]:
 
 
 booking = Agent(name="booking", prompt="chat", tools=(book,))
-spending = Agent(name="spending", prompt="chat", tools=(replace(book, approval=True),), budget=Budget(deadline_s=7_200))
+paid = replace(book, name="book_and_pay", approval=True)
+spending = Agent(name="spending", prompt="chat", tools=(book, paid), budget=Budget(deadline_s=7_200))
 
 deadly = Agent(name="deadly", prompt="chat", routes=deadly_routes)
 holding = Agent(name="holding", prompt="chat", routes=holding_routes)
