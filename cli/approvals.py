@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.adapters.embedded import EngineUrls
-from agent.approvals import MOST_LISTED, Decided, Decision, Waiting
+from agent.approvals import MOST_LISTED, MOST_REASON_CHARS, Decided, Decision, Waiting
 from agent.envelope import scrub
 from agent.settings import Settings
 from cli import loop, machine
@@ -72,6 +72,8 @@ def deny(run: Run, reason: Reason = "", data_dir: DataDir = None) -> None:
 def _decide(run: str, approve: bool | frozenset[str], reason: str, data_dir: DataDir) -> None:
     settings = settings_for(data_dir)
     configure(settings, "approvals")
+    if len(reason) > MOST_REASON_CHARS:
+        leave(Exit.FAILED, f"--reason may have {MOST_REASON_CHARS} characters, and has {len(reason):,}")
     with engines_for(settings) as urls:
         try:
             done = loop.run(_decided(settings, urls, scrub(run), Decision(approve, operator(), scrub(reason))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Annotated, Any
 
 import orjson
@@ -20,7 +19,7 @@ from agent.errors import Misconfigured
 from agent.events import CATALOGUE, Event
 from agent.settings import Settings
 from agent.wiring import cast
-from cli import loop
+from cli import loop, machine
 from cli.exits import Exit, leave
 from cli.find import DataDir, engines_for, settings_for
 from cli.logs import configure
@@ -41,17 +40,17 @@ def show(
     if told is None:
         leave(Exit.NOT_FOUND, f"there is no run {plain(run, 80)!r} in this ledger")
     if as_json:
-        typer.echo(as_bytes(told).decode())
+        machine.tell(opened(told))
     else:
         Console(highlight=False).print(tell(told, types_of(settings)))
 
 
-def as_bytes(told: RunStory) -> bytes:
-    """The story as JSON; what is JSON in the ledger stands as objects where it can be read."""
+def opened(told: RunStory) -> dict[str, Any]:
+    """The story as plain values; what is JSON in the ledger stands as objects where it can be read."""
     value = asdict(told)
     value["run"] |= {name: _opened(value["run"][name]) for name in ("prompts", "request")}
     value["events"] = [{**row, "data": _opened(row["data"])} for row in value["events"]]
-    return orjson.dumps(value, default=_plain_value, option=orjson.OPT_INDENT_2)
+    return value
 
 
 def types_of(settings: Settings) -> Mapping[str, type[Event]]:
@@ -77,9 +76,3 @@ def _opened(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-
-
-def _plain_value(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -172,6 +172,8 @@ def _call(row: Row) -> Text:
     line = text(row["effect_type"]) + Text("  ")
     if row["model"]:
         line += text(f"{row['model']}@{row['endpoint']}  ")
+    if row["tool"]:
+        line += text(f"{row['tool']}  ")
     line += text(row["status"], STATUS_STYLE.get(row["status"], "yellow"))
     if row["model"]:
         line += text(f"  {row['input_tokens']}+{row['output_tokens']} tokens")

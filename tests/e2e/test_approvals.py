@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from agent.effects import CallTool
 from agent.envelope import seal
-from agent.events import ApprovalRequested
+from agent.events import ApprovalRequested, CalledTool, ToolsAnswered
 from agent.items import FunctionCall
 from agent.outcome import Advance
-from agent.ports import Delivery
+from agent.ports import Call, Delivery
 from tests.contract.toys import new_run
 from tests.e2e.desk import Desk
 from tests.e2e.test_access import issue
 from tests.stage import Stage
 
+HOSTILE = "\x1b\x9bred\u202e\u200b"
+LOOKED = CallTool(tool="look_up", arguments="{}")
 LAST = "andtheiryacht"
 CALL = FunctionCall(call_id="call_1", name="refund", arguments=f'{{"usd":40,"note":"{"x" * 300}{LAST}"}}')
 RESTING = Advance((seal(ApprovalRequested(calls=(CALL,), round=1, wait_s=3_600)),), "approval", delay_s=3_600)
@@ -84,6 +87,8 @@ async def test_an_operator_lists_approves_and_denies_by_command(desk: Desk) -> N
     shown = (await desk.run("approvals", "list")).out
     assert "resp_1" in shown and "refund" in shown and LAST in "".join(shown.split()), "a decision needs the whole call"
     assert "waits for an approval" in (await desk.run("show", "resp_1")).out
+    wordy = await desk.run("approvals", "approve", "resp_1", "--reason", "x" * 501)
+    assert wordy.code == 1 and "--reason may have 500 characters" in wordy.err, "as over HTTP, nothing is cut unsaid"
     assert (await desk.run("approvals", "approve", "resp_1", "--reason", "fine")).out == "approved\n"
     assert (await desk.run("approvals", "deny", "resp_2")).out == "denied\n"
     again = await desk.run("approvals", "deny", "resp_1")
@@ -93,3 +98,15 @@ async def test_an_operator_lists_approves_and_denies_by_command(desk: Desk) -> N
     assert [tuple(row) for row in rows] == [("resp_1", "approved", True), ("resp_2", "approved", True)]
     actions = await desk.pool.fetch("select action, subject from audit order by subject")
     assert [tuple(row) for row in actions] == [("approve", "resp_1"), ("deny", "resp_2")]
+
+
+async def test_a_tools_call_is_named_and_what_it_brought_does_nothing_on_a_terminal(desk: Desk) -> None:
+    begun = await desk.begun(await desk.opened("resp_1", publish=False))
+    begun.calls.append(Call(id="c1", effect=LOOKED, hash=LOOKED.hash(), occurrence=0, status="answered", answer="{}"))
+    brought = CalledTool(call_id="call_1", name="look_up", text=HOSTILE)
+    assert await desk.ledger.commit(begun, Advance((seal(ToolsAnswered(results=(brought,), round=1)),), "resume"))
+    shown, as_json = await desk.run("show", "resp_1"), await desk.run("show", "resp_1", "--json")
+    assert "call_tool  look_up  answered" in shown.out
+    assert {*shown.out, *as_json.out}.isdisjoint(HOSTILE.replace("red", ""))
+    assert as_json.json["events"][-1]["data"]["results"][0]["text"] == HOSTILE
+    assert [call["tool"] for call in as_json.json["calls"]] == ["look_up"]
