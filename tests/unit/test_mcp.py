@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ImageContent, TextContent
+from mcp_types import CallToolResult, ImageContent, TextContent
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse
 from structlog.testing import capture_logs
@@ -48,6 +48,8 @@ class Shop:
     headers: list[dict[bytes, bytes]] = field(default_factory=list)
     old: bool = False
     """It knows the handshake of older servers only."""
+    lingers: bool = False
+    """It never says that a session has ended."""
 
     def server(self, allow: tuple[str, ...] = ("look.up",), **limits: Any) -> McpServer:
         return McpServer("shop", self.url, allow, **{"retries": 0, **limits})
@@ -59,6 +61,10 @@ class Shop:
             if self.old and b"2026-07-28" in self.headers[-1].values():
                 await PlainTextResponse("Bad Request", 400)(scope, receive, send)
                 return
+        if self.lingers and scope["type"] == "http" and scope["method"] == "DELETE":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
         await self.app(scope, receive, send)
 
     def _heard(self, receive: Any) -> Any:
@@ -80,6 +86,8 @@ class Shop:
                 raise ToolError(f"there is no such order; you sent {TOKEN}")
             if order_id == "slow":
                 await asyncio.sleep(30)
+            if order_id == "number":
+                return CallToolResult(content=[], structured_content={"number": 10**30})
             if order_id == "huge":
                 return [TextContent(type="text", text="y" * bounded.MOST_BYTES)]
             text = HOSTILE if order_id == "hostile" else f"{order_id} was sent, {TOKEN}"
@@ -237,6 +245,22 @@ async def test_a_server_of_the_older_protocol_serves_as_well() -> None:
         async with remote_tools({"shop": bound}, 0):
             assert (await ask(bound, "A1")).text.startswith("A1 was sent")
         assert "initialize" in {it.get("method") for it in shop.requests}
+
+
+async def test_a_call_that_was_answered_is_not_made_again_because_its_session_does_not_end() -> None:
+    async with running(old=True) as shop:
+        shop.lingers = True
+        bound = bind(shop.server(timeout_s=0.3, retries=1))
+        async with remote_tools({"shop": bound}, 0):
+            assert (await ask(bound, "A1")).text.startswith("A1 was sent")
+        assert shop.called == ["look.up A1"]
+
+
+async def test_a_number_of_any_size_is_told() -> None:
+    async with running() as shop:
+        bound = bind(shop.server())
+        async with remote_tools({"shop": bound}, 0):
+            assert await ask(bound, "number") == ToolResult(text=f'{{"number":{10**30}}}')
 
 
 async def test_a_server_that_is_away_is_waited_for_and_one_that_left_is_a_failed_result(

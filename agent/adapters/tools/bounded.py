@@ -1,4 +1,4 @@
-"""A transport for servers that are not trusted: what one reply may hold is bounded."""
+"""A transport for servers that are not trusted: what one reply may hold, and how long a goodbye may take, is bounded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import httpx2
 
 MOST_BYTES = 4_194_304
 """Of one reply."""
+GOODBYE_S = 1.0
+"""For the end of a session: nobody waits for what that brings."""
 
 
 class Bounded(httpx2.AsyncBaseTransport):
@@ -17,6 +19,8 @@ class Bounded(httpx2.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":
+            request.extensions["timeout"] = httpx2.Timeout(GOODBYE_S).as_dict()
         response = await self._inner.handle_async_request(request)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()

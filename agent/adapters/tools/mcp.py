@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
@@ -82,17 +83,13 @@ class Door:
 
     async def listed(self) -> dict[str, types.Tool]:
         """Every tool of the server by name. Raises `Absent`."""
-        found: dict[str, types.Tool] = {}
+        found: dict[str, types.Tool] | None = None
         try:
             async with asyncio.timeout(self.server.timeout_s), self._client() as client:
-                cursor: str | None = None
-                for _ in range(MOST_PAGES):
-                    page = await client.list_tools(cursor=cursor)
-                    found |= {tool.name: tool for tool in page.tools}
-                    if not (cursor := page.next_cursor):
-                        break
+                found = await _listed(client)
         except Exception as error:
-            raise Absent(f"MCP server {self.server.name!r} does not answer ({_why(error)})") from None
+            if found is None:  # with the list in hand it does not matter how the session ended
+                raise Absent(f"MCP server {self.server.name!r} does not answer ({_why(error)})") from None
         return found
 
     async def call(self, remote: str, arguments: dict[str, Any], context: ToolContext) -> str:
@@ -108,6 +105,9 @@ class Door:
                     result = await client.session.send_request(request, types.CallToolResult)
                 except MCPError as error:
                     refused = error
+        except asyncio.CancelledError:
+            if result is None:  # what was done is told, though its time ran out while the session ended
+                raise
         except Exception as error:
             if result is None:  # with a result in hand it does not matter how the session ended
                 raise McpFailed(_why(error)) from None
@@ -129,6 +129,17 @@ class Door:
 
     def _client(self) -> Client:
         return Client(streamable_http_client(self.server.url, http_client=self.http), cache=None)
+
+
+async def _listed(client: Client) -> dict[str, types.Tool]:
+    found: dict[str, types.Tool] = {}
+    cursor: str | None = None
+    for _ in range(MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        found |= {tool.name: tool for tool in page.tools}
+        if not (cursor := page.next_cursor):
+            break
+    return found
 
 
 async def _equip(door: Door, tools: Sequence[McpTool], until: float) -> None:
@@ -168,7 +179,8 @@ def _found(door: Door, tool: McpTool, said: types.Tool) -> Found:
 def _text(result: types.CallToolResult) -> str:
     """The texts of a result; what else it holds is named in brackets."""
     if not result.content and result.structured_content is not None:
-        return orjson.dumps(result.structured_content).decode()
+        # Not orjson: strangers' numbers may have more than 64 bits.
+        return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
     return "\n".join(it.text if isinstance(it, types.TextContent) else f"[{it.type}]" for it in result.content)
 
 
