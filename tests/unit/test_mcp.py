@@ -86,12 +86,14 @@ class Shop:
                 raise ToolError(f"there is no such order; you sent {TOKEN}")
             if order_id == "slow":
                 await asyncio.sleep(30)
-            if order_id == "number":
-                return CallToolResult(content=[], structured_content={"number": 10**30})
             if order_id == "huge":
                 return [TextContent(type="text", text="y" * bounded.MOST_BYTES)]
             text = HOSTILE if order_id == "hostile" else f"{order_id} was sent, {TOKEN}"
             return [TextContent(type="text", text=text), ImageContent(type="image", data="aGk=", mime_type="image/png")]
+
+        @server.tool()
+        async def weigh(order_id: str) -> CallToolResult:
+            return CallToolResult(content=[], structured_content={"grams": 10**30})
 
         @server.tool()
         async def burn_down(order_id: str) -> str:
@@ -258,9 +260,9 @@ async def test_a_call_that_was_answered_is_not_made_again_because_its_session_do
 
 async def test_a_number_of_any_size_is_told() -> None:
     async with running() as shop:
-        bound = bind(shop.server())
+        bound = bind(shop.server(("weigh",)))
         async with remote_tools({"shop": bound}, 0):
-            assert await ask(bound, "number") == ToolResult(text=f'{{"number":{10**30}}}')
+            assert await ask(bound, "A1", "shop_weigh") == ToolResult(text=f'{{"grams":{10**30}}}')
 
 
 async def test_a_server_that_is_away_is_waited_for_and_one_that_left_is_a_failed_result(

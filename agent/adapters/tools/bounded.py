@@ -1,4 +1,4 @@
-"""A transport for servers that are not trusted: what one reply may hold, and how long a goodbye may take, is bounded."""
+"""A transport for servers that are not trusted: the size of a reply is bounded, and the time of a goodbye."""
 
 from __future__ import annotations
 
