@@ -82,11 +82,11 @@ def children_here(path: Path, node: dict[str, Any]) -> Iterator[Path]:
 def children_below(path: Path, node: dict[str, Any], key: Part) -> Iterator[Path]:
     """The subschemas inside one that may be for what stands under `key` of the value."""
     if isinstance(key, int):
-        names = ("contains", "items", "unevaluatedItems")
+        names: tuple[str, ...] = ("contains", "items", "unevaluatedItems")
         if key < prefix_items(node):
             yield (*path, "prefixItems", key)
     else:
-        names = ("propertyNames", "additionalProperties", "unevaluatedProperties")
+        names = ("additionalProperties", "unevaluatedProperties")
         if key in node.get("properties", {}):
             yield (*path, "properties", key)
         yield from ((*path, "patternProperties", pattern) for pattern in node.get("patternProperties", {}))

@@ -146,6 +146,66 @@ def test_a_value_that_would_take_long_to_check_is_no_right_one(data: Any, value:
     assert told in problem
 
 
+NAMED = {"a" * 9 + str(n): 1 for n in range(4_900)}
+LONG_NAME = "a" * 900_000
+LONG_WORD = "x" * 120_000
+COMPARED = [1] * 25_000
+ALIKE = [[*COMPARED, n] for n in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("data", "value", "told"),
+    [
+        ({"allOf": [{"uniqueItems": True}] * 1_900}, list(range(130_000)), "too large or"),
+        ({"propertyNames": {"allOf": [{"maxLength": 1}] * 1_900}}, {LONG_NAME: 1}, "too large or"),
+        (
+            {"$defs": {"a": {"const": COMPARED}}, "items": {"anyOf": [{"$ref": "#/$defs/a"}] * 900}},
+            ALIKE,
+            "too large or",
+        ),
+        (
+            {"$defs": {"a": {"enum": [COMPARED]}}, "items": {"anyOf": [{"$ref": "#/$defs/a"}] * 900}},
+            ALIKE,
+            "too large or",
+        ),
+        ({"items": {"multipleOf": 1e-300}}, [1.7e308] * 90_000, "too large or"),
+        ({"propertyNames": {"maxLength": 1}}, NAMED, "too large to say where"),
+        ({"allOf": [{"type": "null"}] * 1_900}, list(range(100_000)), "too large to say where"),
+        ({"additionalProperties": {"allOf": [{"type": "null"}] * 1_900}}, {LONG_NAME: 1}, "too large to say where"),
+        ({"additionalProperties": {"items": {"type": "null"}}}, {LONG_NAME: [1] * 9_900}, "too large to say where"),
+        ({"items": {"required": [LONG_WORD]}}, [{}] * 900, "too large to say where"),
+        ({"items": {"const": LONG_WORD}}, [1] * 900, "too large to say where"),
+    ],
+)
+def test_work_that_grows_with_a_value_or_with_words_of_a_schema_is_counted(data: Any, value: Any, told: str) -> None:
+    (problem,) = schema(data).problems(value)
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("data", "value", "told"),
+    [
+        ({"items": {"required": ["a"], "properties": {"a": {"type": "integer"}}}}, [{"a": 1}] * 999 + [{}], "/999: "),
+        ({"propertyNames": {"maxLength": 8}, "minProperties": 99}, {f"name{n}": 1 for n in range(98)}, "/: "),
+        ({"uniqueItems": True}, [*range(20_000), 0], "/: it has non-unique"),
+        ({"items": {"multipleOf": 0.01}}, [0.07] * 999 + [0.001], "/999: "),
+    ],
+)
+def test_what_is_wrong_with_a_value_of_a_usual_size_is_still_told(data: Any, value: Any, told: str) -> None:
+    (problem,) = schema(data).problems(value)
+    assert problem.startswith(told)
+
+
+def test_names_that_a_schema_does_not_know_cost_it_nothing() -> None:
+    assert schema({"allOf": [{"properties": {"a": {}}}] * 900}).problems({str(n): 1 for n in range(80_000)}) == []
+
+
+@pytest.mark.parametrize("text", ['{"minimum":1e400}', '{"const":1' + "0" * 400 + "}", '{"pattern":"\\ud800"}', "{"])
+def test_text_that_is_no_json_for_everybody_is_no_schema(text: str) -> None:
+    with pytest.raises(BadSchema, match="is no JSON"):
+        JsonSchema(text)
+
+
 def test_a_pattern_cannot_make_the_check_slow() -> None:
     assert schema({"pattern": SLOW}).problems("ab" * 500) != []
     assert schema({"pattern": "^(a+)+$"}).problems("a" * 100_000 + "b") != []
