@@ -56,7 +56,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A run that waits. `until` is when its calls are denied by themselves."""
+    """A run that waits. `until` is when its calls are denied by themselves, or the run is over."""
 
     run: str
     project: str

@@ -43,11 +43,14 @@ class MemoryApprovals:
     def _open(self, project: str | None) -> Iterator[tuple[WorkRow, Envelope, ApprovalRequested]]:
         for run, work in list(self._ledger.work.items()):
             newest, row = self._ledger.events[run][-1], self._ledger.runs[run]
-            if newest.sealed.type == ApprovalRequested.type and project in (None, row.new.project) and not row.deleted:
+            if row.deleted or row.deadline <= self._ledger.clock.now():
+                continue
+            if newest.sealed.type == ApprovalRequested.type and project in (None, row.new.project):
                 asked = unseal(newest.sealed, _TYPES)
                 assert isinstance(asked, ApprovalRequested)  # noqa: S101 - it is the only type that is read here
                 yield work, newest, asked
 
     def _waiting(self, work: WorkRow, event: Envelope, asked: ApprovalRequested) -> Waiting:
-        new = self._ledger.runs[work.pointer.run].new
-        return Waiting(new.id, new.project, new.agent, asked.calls, event.at, work.due_at)
+        row = self._ledger.runs[work.pointer.run]
+        until = min(work.due_at, row.deadline)
+        return Waiting(row.new.id, row.new.project, row.new.agent, asked.calls, event.at, until)

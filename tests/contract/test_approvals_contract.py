@@ -21,9 +21,9 @@ CALLS = tuple(FunctionCall(call_id=f"call_{n}", name="pay", arguments=f'{{"usd":
 YES, NO = Decision(True, "ann"), Decision(False, "bob", "too much")
 
 
-async def resting(store: Store, name: str = "resp_1") -> None:
+async def resting(store: Store, name: str = "resp_1", deadline_s: float = 7_200) -> None:
     """A run whose newest event asks for an approval within an hour."""
-    pointer = await opened(store, new_run(name))
+    pointer = await opened(store, new_run(name, deadline_s=deadline_s))
     asked = seal(ApprovalRequested(calls=CALLS, round=1, wait_s=3_600))
     assert await store.ledger.commit(await begun(store, pointer), Advance((asked,), "approval", delay_s=3_600))
 
@@ -77,6 +77,16 @@ async def test_a_decision_and_a_cancel_race_for_one_row(store: Store) -> None:
     assert await store.cancels.cancel("resp_1", None, "operator") is Cancelled.DONE
     assert await store.approvals.decide("resp_1", None, YES) is Decided.OVER
     assert await store.approvals.waiting(None) == []
+
+
+async def test_a_run_whose_deadline_has_passed_waits_for_nothing(store: Store) -> None:
+    await resting(store, deadline_s=1_800)
+    (waiting,) = await store.approvals.waiting(None)
+    assert round((waiting.until - waiting.since).total_seconds()) == 1_800, "nobody waits beyond the run's own end"
+    await store.advance(1_801)
+    assert await store.approvals.waiting(None) == []
+    assert await store.approvals.decide("resp_1", None, YES) is Decided.OVER
+    assert await store.audit() == [], "no call would be made, whatever was decided"
 
 
 async def test_a_run_of_another_project_is_not_there(store: Store) -> None:
