@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from importlib.metadata import version
+from io import StringIO
+from typing import TextIO
 
 import structlog
 
 from agent.settings import Settings
 from agent.telemetry import tracing
+from cli.plain import paragraphs
 
 
 def configure(settings: Settings, role: str) -> None:
@@ -20,7 +23,7 @@ def configure(settings: Settings, role: str) -> None:
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         # The usual format of exceptions shows local variables, and those may hold a key or a document.
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
         if console
         else structlog.processors.JSONRenderer()
     )
@@ -40,3 +43,10 @@ def configure(settings: Settings, role: str) -> None:
     structlog.contextvars.bind_contextvars(role=role)
     tracing.start(role, version("cuelight"))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _traceback(out: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """What a bug says may be words of a model or a document: nothing of it does anything on a terminal."""
+    told = StringIO()
+    structlog.dev.plain_traceback(told, error)
+    out.write(paragraphs(told.getvalue()))

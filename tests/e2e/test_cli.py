@@ -11,14 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+import structlog
 from rich.console import Console
 
 from agent.access import Project
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Problem
 from agent.prompting import SHIPPED
+from agent.settings import Settings
 from cli.ask import facts, print_answer
+from cli.logs import configure
 from cli.plain import plain, text
 from tests.e2e.typed import done
 from tests.engines import temporary_directory
@@ -202,6 +206,25 @@ def test_nothing_of_hostile_text_reaches_the_terminal_as_a_command() -> None:
     shown = plain(HOSTILE)
     assert shown.isprintable()
     assert "[bold]x[/bold]" in shown and "\\x1b" in shown and "\\u202e" in shown
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_what_a_bug_repeats_of_hostile_text_is_logged_harmlessly(
+    form: Literal["console", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = structlog.get_config()
+    try:
+        configure(Settings(log_format=form), "worker")
+        try:
+            raise ValueError(f"no number: {HOSTILE}\x9b")
+        except ValueError:
+            structlog.get_logger().exception("attempt_failed", error=HOSTILE)
+    finally:
+        structlog.configure(**before)
+        structlog.contextvars.unbind_contextvars("role")
+    told = capsys.readouterr().err
+    assert "no number: " in told and "attempt_failed" in told
+    assert [each for each in ("\x1b[2J", "\x9b", "\u202e") if each in told] == []
 
 
 def test_markup_in_text_is_shown_and_does_nothing() -> None:
