@@ -12,7 +12,7 @@ import structlog
 
 from agent.settings import Settings
 from agent.telemetry import tracing
-from cli.plain import paragraphs
+from cli.plain import paragraphs, plain
 
 
 def configure(settings: Settings, role: str) -> None:
@@ -33,7 +33,7 @@ def configure(settings: Settings, role: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if console else [structlog.processors.format_exc_info]),
+            _harmless if console else structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -43,6 +43,11 @@ def configure(settings: Settings, role: str) -> None:
     structlog.contextvars.bind_contextvars(role=role)
     tracing.start(role, version("cuelight"))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _harmless(_: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Words of strangers as they may stand on a terminal; the renderer quotes only those that hold spaces."""
+    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _traceback(out: TextIO, error: structlog.typing.ExcInfo) -> None:
