@@ -1,13 +1,29 @@
 """Fixtures for every test."""
 
 import os
+from pathlib import Path
 
+import structlog
 from hypothesis import settings
 
 from tests.engines import data_dir, database_url, engines, redis_prefix, redis_url
 from tests.sent import everything_sent_is_as_promised
 
 __all__ = ["data_dir", "database_url", "engines", "everything_sent_is_as_promised", "redis_prefix", "redis_url"]
+
+# Hundreds of clients and processes of tests would each read all authorities of the world, and plugins that nobody has.
+os.environ.setdefault("SSL_CERT_FILE", str(Path(__file__).parent / "data/tls/hooks.example.pem"))
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+# The usual form of an exception in a log takes seconds to render, with every local variable of every frame.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # Hypothesis' own limit of 200 ms an example is a timed assertion: it fails on a busy machine.
 settings.register_profile("untimed", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))

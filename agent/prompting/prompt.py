@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
@@ -67,6 +68,13 @@ class Prompt:
     @classmethod
     def from_sources(cls, sources: Mapping[str, str], where: str = "an archived prompt") -> Prompt:
         """The prompt of these files. Raises `Misconfigured` naming `where`, the file and what is wrong with it."""
+        return cls._of(tuple(sources.items()), where)
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def _of(cls, files: tuple[tuple[str, str], ...], where: str) -> Prompt:
+        """A prompt never changes, and making one compiles its templates: the same files are the same prompt."""
+        sources = dict(files)
         header = _header(sources, where)
         env = _environment(sources)
         uses = {name: _variables(env, name, header, where) for name in _template_names(sources)}
@@ -75,7 +83,7 @@ class Prompt:
             version=f"{header.version}+{_digest(sources)[:8]}",
             description=header.description,
             params=header.params,
-            sources=MappingProxyType(dict(sources)),
+            sources=MappingProxyType(sources),
             _templates={_role(name): env.get_template(name) for name in uses},
             _uses={_role(name): _with_includes(env, name, uses) for name in uses},
         )

@@ -16,7 +16,7 @@ FAULTS = (
     *("kill_worker", "kill_api", "kill_redis", "kill_postgres", "freeze_worker", "flushall", "aof_truncate"),
     *("misconf", "redis_half_open", "garbage"),
 )
-MINUTES = 2.0
+MINUTES = 1.0
 RATE = 3
 
 

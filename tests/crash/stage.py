@@ -46,7 +46,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     while not await condition():
         if time.monotonic() > deadline:
             raise TimeoutError("what the test waits for did not come")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
 
 
 @dataclass(slots=True)

@@ -51,7 +51,7 @@ async def until(look: Callable[[], Awaitable[T | None]]) -> T:
     """What `look` brings once it brings something. Raises `TimeoutError` if that never happens."""
     async with asyncio.timeout(PATIENCE_S):
         while not (found := await look()):  # noqa: ASYNC110  # engines ring no bell of ours
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
         return found
 
 
