@@ -70,6 +70,8 @@ OURS = frozenset({"ledger", "streams"})
 WAITING = "previous"
 """The error class of a run that goes on from another one, which has not ended. It waits until its own deadline."""
 WAIT_S = 0.5
+MOST_WAIT_S = 10.0
+"""It looks less often the longer that takes: the other one may wait for somebody's approval for hours."""
 
 RATE_LIMITED = "rate_limited"
 """The error class of a call that came too early. The endpoint says when to come again, so it uses up no attempt."""
@@ -101,8 +103,8 @@ class RetryPolicy:
         }
     )
 
-    def settle(self, attempt: int, error: Exception, chance: float) -> Postpone | Bury:
-        """What to do about `error` on the `attempt`-th try, counted from 1."""
+    def settle(self, attempt: int, error: Exception, chance: float, begins: int = 1) -> Postpone | Bury:
+        """What to do about `error` on the `attempt`-th try, counted from 1; `begins` counts the uncounted ones too."""
         kind = error.kind if isinstance(error, AgentError) else "bug"
         reason = f"{type(error).__name__}: {error}"
         backoff = self.by_kind.get(kind, self.default)
@@ -110,7 +112,7 @@ class RetryPolicy:
             case Unfamiliar():
                 return Postpone(PARK_S, kind, reason, counted=False)
             case Transient() if kind == WAITING:
-                return Postpone(WAIT_S * (1 + chance), kind, reason, counted=False)
+                return Postpone(_patience_s(begins) * (1 + chance), kind, reason, counted=False)
             case Transient() if kind in OURS:
                 return Postpone(backoff.delay_s(attempt, chance), kind, reason, counted=False)
             case Held():
@@ -125,6 +127,11 @@ class RetryPolicy:
                 return Postpone(error.retry_after_s + backoff.delay_s(attempt, chance), kind, reason)
             case _:
                 return Postpone(backoff.delay_s(attempt, chance), kind, reason)
+
+
+def _patience_s(begins: int) -> float:
+    wait: wait_base = wait_exponential(multiplier=WAIT_S, exp_base=1.25, max=MOST_WAIT_S)
+    return wait(_tried(begins))
 
 
 def given_up(outcome: Postpone, failures: int) -> Bury:

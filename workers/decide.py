@@ -78,7 +78,7 @@ class Decider:
         return Advance(sealed, route, _status(events[-1]), events[-1].rest_s)
 
     def _settle(self, begun: Begun, error: Exception) -> Postpone | Bury:
-        outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun))
+        outcome = self.policy.settle(begun.pointer.attempt, error, chance(begun), begun.number)
         agent, failures = self.agents.get(begun.agent), begun.failures + 1
         if isinstance(outcome, Postpone) and outcome.counted and agent and failures >= agent.agent.budget.failures:
             return given_up(outcome, failures)

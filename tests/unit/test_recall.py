@@ -137,6 +137,12 @@ def test_waiting_for_an_earlier_run_uses_up_no_attempt_and_is_over_soon() -> Non
     assert (outcome.counted, 0.5 <= outcome.delay_s <= 1.0) == (False, True)
 
 
+def test_the_longer_an_earlier_response_takes_the_less_often_it_is_looked_for() -> None:
+    waits = [RetryPolicy().settle(1, Transient("not yet", kind="previous"), 0.0, begins) for begins in (1, 5, 500)]
+    delays = [it.delay_s for it in waits if isinstance(it, Postpone)]
+    assert delays == sorted(delays) and delays[0] == 0.5 and 1 < delays[1] < 2 and delays[2] == 10
+
+
 # Longer than a model can take
 
 TURNS = (user("1"), said("a"), user("2"), said("b"), user("3"), said("c"), user("4"))
