@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 import orjson
 
+from agent.approvals import APPROVED
 from agent.checks.draft import Check
 from agent.checks.judging import described
 from agent.checks.output import Output, check_output
 from agent.envelope import index
 from agent.errors import Misconfigured
-from agent.events import CATALOGUE, Event, RequestReceived
+from agent.events import CATALOGUE, ApprovalDecided, Event, RequestReceived
 from agent.failures import OF_ANSWERS
 from agent.prompting import PromptBook, check_supplied
 from agent.prompting.prompt import NAME, SEMVER
@@ -103,6 +104,10 @@ class Agent:
             raise Misconfigured(f"agent {self.name!r}: {error}") from error
         if RequestReceived not in router.routes:
             raise Misconfigured(f"agent {self.name!r}: no route takes {RequestReceived.type!r}, so no run can begin")
+        decided = router.routes.get(ApprovalDecided)
+        if decided is not None and APPROVED not in {route.name for route in router.routes.values()}:
+            wrong = f"the route that takes {ApprovalDecided.type!r} must be called {APPROVED!r}, not {decided.name!r}"
+            raise Misconfigured(f"agent {self.name!r}: {wrong}: a decision sends runs there")
         prompts = {prompt.name: prompt.version}
         version = f"{self.version}+{_fingerprint(parts, router, prompts)}"
         return BoundAgent(self, router, catalogue, prompts, parts.models, version, parts.tools)

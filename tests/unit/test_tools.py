@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent import Agent, Budget, CallModel, CallTool, Draft, ModelAnswer, Request, Transient
 from agent.approvals import Decided, Decision
 from agent.asking import gathered
+from agent.definition import BoundAgent
 from agent.effects import AnyEffect, ToolResult
 from agent.envelope import unseal
 from agent.errors import Misconfigured, Permanent
@@ -24,6 +25,7 @@ from agent.events import AnswerAccepted, ApprovalDecided, RunFailed, ToolsAnswer
 from agent.items import FunctionCall, FunctionTool, ToolChoice
 from agent.prompting import SHIPPED, PromptBook
 from agent.request import Message
+from agent.router import Route
 from agent.run import Run
 from agent.steps.call_tools import CallTools, key_of
 from agent.testing import Chain, Script, Story
@@ -475,3 +477,14 @@ async def test_only_calls_that_want_it_wait_and_the_arguments_may_tell() -> None
 def test_a_tool_that_waits_longer_than_a_run_may_take_is_refused() -> None:
     with pytest.raises(Misconfigured, match="waits 3600 s for an approval"):
         Agent(name="shop", prompt="chat", tools=(Till().tool(approval=True),))
+
+
+def test_a_route_in_place_of_the_one_for_decisions_has_its_name() -> None:
+    def bound(name: str) -> BoundAgent:
+        mine = Route(name, ApprovalDecided, CallTools(Toolbox.of(tools)), (ToolsAnswered,))
+        return Agent(name="shop", prompt="chat", tools=tools, routes=(mine,), budget=PATIENT).bind(BOOK, ("m",))
+
+    tools = (Till().tool(approval=True),)
+    assert bound("approved")
+    with pytest.raises(Misconfigured, match="must be called 'approved', not 'mine'"):
+        bound("mine")
