@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Spill:
     def __init__(self, directory: Path, most_bytes: int = MOST_BYTES) -> None:
         self._directory = directory
         self._most_bytes = most_bytes
+        self._numbers = count(1)
 
     def keep(self, begun: Begun, outcome: Outcome | None) -> Path | None:
         """Write a finished delivery to disk, readable by this user only; None where that is not possible."""
@@ -58,7 +60,9 @@ class Spill:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._bytes() > self._most_bytes:
                 raise OSError(f"{self._directory} holds more than {self._most_bytes} bytes already")
-            path = self._directory / f"{_owner()}-{begun.token}-{'outcome' if outcome else 'calls'}.json"
+            # A file of its own each time: calls of tools that end at once are kept from several threads.
+            what = f"{next(self._numbers)}-{'outcome' if outcome else 'calls'}"
+            path = self._directory / f"{_owner()}-{begun.token}-{what}.json"
             _write(path, dump(begun, outcome))
             return path
         except OSError as error:
@@ -75,11 +79,11 @@ class Spill:
 
     def orphans(self) -> Sequence[Spilled]:
         """What dead processes left here, oldest first. A file that cannot be read is set aside and named in the log."""
-        found = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        found = sorted(self._directory.glob("*.json"), key=lambda path: _told(path).st_mtime)
         return [spilled for path in found if not _alive(path) and (spilled := _read(path)) is not None]
 
     def _bytes(self) -> int:
-        return sum(path.stat().st_size for path in self._directory.iterdir())
+        return sum(_told(path).st_size for path in self._directory.iterdir())
 
 
 def dump(begun: Begun, outcome: Outcome | None) -> bytes:
@@ -137,6 +141,14 @@ def _write(path: Path, text: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.rename(path)
+
+
+def _told(path: Path) -> os.stat_result:
+    """What is told of a file; of one that another worker has removed at this very moment, that it is old and empty."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return os.stat_result((0,) * 10)
 
 
 @cache

@@ -91,6 +91,13 @@ async def test_what_cannot_be_committed_is_on_disk_and_gone_from_there_once_it_i
     assert files(path.parent) == []
 
 
+async def test_calls_of_one_delivery_that_end_at_once_do_not_write_over_one_another(tmp_path: Path) -> None:
+    begun, kept = await begun_in(MemoryLedger()), Spill(tmp_path)
+    paths = await asyncio.gather(*(asyncio.to_thread(kept.keep, begun, None) for _ in range(32)))
+    assert len({*paths}) == 32 and None not in paths, "what is written for one of them takes away no other's file"
+    assert all(path is not None and load(path.read_bytes())[0].calls == begun.calls for path in paths)
+
+
 async def test_an_outcome_of_a_worker_that_is_gone_is_settled_by_the_next_one(tmp_path: Path) -> None:
     ledger, streams = MemoryLedger(), MemoryStreams()
     begun = await begun_in(ledger)
