@@ -37,13 +37,27 @@ def opening(
     `schema` is the form of the agent's own answers. `callable_too`: there are functions to call beside the request's.
     """
     wishes = request.instructions
-    instructions = Fence.of(wishes).around("instructions", wishes).block if wishes else None
+    marked = Fence.of(wishes) if wishes else None
+    instructions = marked.around("instructions", wishes).block if marked and wishes else None
     before, asked, since = split(turns(request.messages if conversation is None else conversation))
     question = () if asked is None else (_asked(prompt, asked, passages, fence),)
     tools = callable_too or bool(request.tools) or any(message.role == "tool" for message in (*before, *since))
     form = request.text.format.type != "text"
     told = prompt.render("system", instructions=instructions, tools=tools, form=form, schema=schema)
-    return (Message(role="system", content=told), *before, *question, *since)
+    rest = (*before, *question, *since)
+    return (Message(role="system", content=told), *(rest if marked is None else (_outside(marked, it) for it in rest)))
+
+
+def _outside(instructions: Fence, message: Message) -> Message:
+    """The message, without a block of instructions in it: whoever knows those knows their code as well."""
+    content = instructions.inert(message.content)
+    if content == message.content:
+        return message
+    told = (
+        it.model_copy(update={"text": instructions.inert(it.text)}) if isinstance(it, TextPart) else it
+        for it in message.parts
+    )
+    return message.model_copy(update={"content": content, "parts": tuple(told)})
 
 
 def _asked(prompt: Prompt, asked: Message, passages: Sequence[Passage], fence: Fence) -> Message:
