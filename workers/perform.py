@@ -29,6 +29,7 @@ from agent.effects import (
 from agent.envelope import scrub
 from agent.errors import AgentError, Permanent
 from agent.events import Usage
+from agent.failures import UNBILLED
 from agent.faults import Fault
 from agent.ports import Begun, Call, CallStatus, Ledger, Refusal
 from agent.telemetry import metrics, tracing
@@ -262,11 +263,19 @@ def _answered(call: Call, answer: BaseModel) -> None:
         log.info("model_answered", model=call.model, endpoint=call.endpoint, finish_reason=answer.finish_reason)
 
 
+def billed(error: AgentError) -> tuple[Usage | None, Decimal | None]:
+    """Tokens and USD that a failed call used up; None for what nobody knows, nothing where no vendor bills it."""
+    if error.kind in UNBILLED:
+        return error.usage or Usage(), error.cost_usd or Decimal(0)
+    return error.usage, error.cost_usd
+
+
 def _failed(call: Call, error: Exception, status: CallStatus = "failed") -> None:
     fault = Fault.of(error)
     call.status, call.error_kind, call.error, call.fault = status, fault.kind, fault.message, fault.columns()
     if isinstance(error, AgentError):
-        call.usage, call.cost_usd = error.usage or Usage(), error.cost_usd
+        usage, call.cost_usd = billed(error)
+        call.usage = usage or Usage()
     log.warning("call_failed", effect=call.effect.type, model=call.model, kind=fault.kind, error=fault.message[:300])
 
 

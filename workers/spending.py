@@ -14,7 +14,7 @@ from agent.events import Usage
 from agent.outcome import BUDGET, RATE_LIMITED
 from agent.ports import Begun
 from agent.steps import Budget
-from workers.perform import Perform, Quote
+from workers.perform import Perform, Quote, billed
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -38,7 +38,7 @@ def within_budget(ask: Ask, perform: Perform, begun: Begun, budget: Budget) -> A
         try:
             answer = await ask(effect)
         except AgentError as error:
-            tab.settle(held, error.usage, error.cost_usd, calls=_made(error))
+            tab.settle(held, *billed(error), calls=_made(error))
             raise
         tab.settle(held, getattr(answer, "usage", None), getattr(answer, "cost_usd", None))
         return cast(T, answer)
@@ -76,9 +76,10 @@ class Tab:
         self._add(1, most.usd, most.tokens)
 
     def settle(self, most: Most, usage: Usage | None, cost_usd: Decimal | None, *, calls: int = 1) -> None:
-        """Put what a call came to in place of what was held for it."""
+        """Put what a call came to in place of what was held for it, which stays where nobody knows."""
         usd = most.usd if cost_usd is None else cost_usd
-        self._add(calls - 1, usd - most.usd, _tokens(usage) - most.tokens)
+        tokens = most.tokens if usage is None else usage.input_tokens + usage.output_tokens
+        self._add(calls - 1, usd - most.usd, tokens - most.tokens)
 
     def _add(self, calls: int, usd: Decimal, tokens: int) -> None:
         self.calls += calls
@@ -103,7 +104,3 @@ def _check(what: str, might_be: Decimal | int, most: Decimal | int | None) -> No
         refusal = Permanent(f"the call might take the run to {might_be} {what}; it may spend {most}", kind=BUDGET)
         refusal.usage, refusal.cost_usd = Usage(), Decimal(0)
         raise refusal
-
-
-def _tokens(usage: Usage | None) -> int:
-    return 0 if usage is None else usage.input_tokens + usage.output_tokens

@@ -88,6 +88,15 @@ def _held(call: CallRow) -> bool:
     return call.fault is not None and orjson.loads(call.fault)["error"] == Held.__name__
 
 
+def unknown(calls: Iterable[CallRow]) -> int:
+    """How many model calls there are of which nobody knows what they used up."""
+    return model_calls(call for call in calls if call.status in ("asked", "unknown") or _untold(call))
+
+
+def _untold(call: CallRow) -> bool:
+    return call.status == "failed" and call.cost_usd is None and call.usage == Usage()
+
+
 def history(attempts: Iterable[AttemptRow], calls: Iterable[CallRow], key: Key) -> str:
     """Every attempt and call of a run's generation, as JSON: what a dead letter carries."""
     here = (key.run, key.generation)

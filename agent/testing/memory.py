@@ -275,7 +275,7 @@ class MemoryLedger:
             trace=row.new.trace,
             events=[event for event in self.events[key.run] if event.key.generation == key.generation],
             spent_tokens=bills.tokens(mine),
-            unknown_calls=bills.model_calls(call for call in mine if call.status in ("asked", "unknown")),
+            unknown_calls=bills.unknown(mine),
             model_calls=bills.made(mine),
             failures=self._failures(key),
             answers=bills.answers(self._calls_at(key)),

@@ -277,6 +277,7 @@ async def test_a_beginning_brings_what_the_run_has_used_up(store: Store) -> None
     assert (first.spent_tokens, first.unknown_calls, first.model_calls, first.failures) == (0, 0, 0, 0)
     await store.ledger.intend(first, model_call("unknown", "asked"))
     first.calls += [model_call("a", "failed"), model_call("b", answer="{}")]
+    first.calls.append(replace(model_call("lost", "failed", cost_usd=None), error_kind="transport", usage=Usage()))
     for error in (
         Overloaded("slow", retry_after_s=1),
         Held("wait", wait_s=1, kind="server"),
@@ -290,8 +291,8 @@ async def test_a_beginning_brings_what_the_run_has_used_up(store: Store) -> None
     await store.ledger.commit(await begun(store, await standing(store)), advance())
     await store.ledger.commit(await begun(store, at := await standing(store)), Postpone(0, "server", "no"))
     again = await begun(store, await standing(store))
-    assert at.seq == 2 and (again.spent_tokens, again.unknown_calls, again.failures) == (30, 1, 2)
-    assert again.model_calls == 3, "those that came too early, or were not made, are none"
+    assert at.seq == 2 and (again.spent_tokens, again.unknown_calls, again.failures) == (30, 2, 2)
+    assert again.model_calls == 4, "those that came too early, or were not made, are none"
 
 
 async def test_an_attempt_keeps_what_it_was_given_and_what_it_was_refused(store: Store) -> None:

@@ -15,7 +15,7 @@ from agent.testing import Script
 from agent.testing.rehearsal import rehearse
 from agent.testing.replies import says
 from tests.unit.test_perform import Desk, question, search
-from workers.perform import Perform
+from workers.perform import Perform, Recording
 from workers.spending import within_budget
 
 
@@ -62,6 +62,35 @@ async def test_a_failed_call_counts_unless_it_came_too_early(error: AgentError, 
         assert (await ask(question())).text == "why?"
     with pytest.raises(Permanent, match="to 2 calls; it may spend 1"):
         await ask(question())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_billed"),
+    [
+        (Transient("it broke off", kind="transport"), True),
+        (Transient("it broke", kind="server"), True),
+        (Overloaded("slow down", retry_after_s=1), False),
+        (Permanent("no such key", kind="unauthorized"), False),
+    ],
+)
+@pytest.mark.parametrize(
+    "limits", [{"usd": Decimal("0.9")}, {"tokens": 10, "max_output_tokens": 9}], ids=["usd", "tokens"]
+)
+async def test_a_failed_call_holds_its_most_unless_nobody_bills_it(
+    error: AgentError, is_billed: bool, limits: dict[str, Any]
+) -> None:
+    desk = await Desk.opened()
+    desk.model.answers = [error]
+    ask = Recording(careful(desk, **limits), Perform(desk.model, search), desk.begun, desk.ledger)
+    with pytest.raises(type(error)):
+        await ask(question("first"))
+    (call,) = desk.begun.calls
+    assert call.cost_usd == (None if is_billed else 0)
+    if is_billed:
+        with pytest.raises(Permanent, match="it may spend"):
+            await ask(question("second"))
+    else:
+        assert (await ask(question("second"))).text == "second"
 
 
 async def test_calls_of_earlier_attempts_count() -> None:

@@ -44,7 +44,8 @@ from counted n join runs r on r.id = n.run_id
 cross join lateral (
     select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd)), 0) as usd,
            coalesce(sum(c.input_tokens + c.output_tokens), 0)::bigint as tokens,
-           count(*) filter (where c.effect_type = 'call_model' and c.status in ('asked', 'unknown')) as unknown,
+           count(*) filter (where c.effect_type = 'call_model' and (c.status in ('asked', 'unknown')
+                              or (c.status = 'failed' and c.cost_usd is null and c.input_tokens + c.output_tokens = 0))) as unknown,
            count(*) filter (where c.effect_type = 'call_model' and coalesce(c.error_kind, '') not in ('rate_limited', 'budget')
                               and coalesce(c.fault, '') not like '{"error":"Held"%') as made
     from calls c where c.run_id = n.run_id
