@@ -149,3 +149,11 @@ class CostLine:
     """What failed and unknown calls, whose cost nobody told, may have cost beside that."""
     unpriced: int
     """Calls of which neither the cost nor a bound is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Some lines, and the total of all that was asked for, whether it is among these or not."""
+
+    lines: Sequence[CostLine]
+    total: CostLine

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from agent.adapters.embedded import EngineUrls
 from agent.envelope import scrub
-from agent.inspection import CostLine
+from agent.inspection import CostLine, Costs
 from agent.settings import Settings
 from cli import loop, machine
 from cli.find import DataDir, engines_for, settings_for
@@ -42,7 +41,7 @@ def cost(
     since: Annotated[str | None, typer.Option(help="Only calls of the last 24h, 30d, ...")] = None,
     project: Annotated[str | None, typer.Option(help="Only calls of this project.")] = None,
     run: Annotated[str | None, typer.Option(help="Only calls of this run.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines; the total is of all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON; amounts are exact decimals, as text.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -54,36 +53,30 @@ def cost(
     with engines_for(settings) as urls:
         found = loop.run(_read(settings, urls, by, since_s, chosen, limit))
     if as_json:
-        machine.tell({"by": by.value, "lines": found, "total": _total(found)})
+        machine.tell({"by": by.value, "lines": found.lines, "total": found.total})
         return
-    console.print(_table(by, found) if found else Text("no calls of a model", "dim"))
-    if sum(it.unpriced for it in found):
+    console.print(_table(by, found) if found.lines else Text("no calls of a model", "dim"))
+    if left_out := found.total.calls - sum(it.calls for it in found.lines):
+        console.print(Text(f"calls in the total whose lines are left out (see --limit): {left_out}", "dim"))
+    if found.total.unpriced:
         console.print(Text("?: calls of which neither the cost nor a bound is known; see docs/models.md", "dim"))
 
 
 async def _read(
     settings: Settings, urls: EngineUrls, by: By, since_s: float | None, chosen: Sequence[str | None], limit: int
-) -> Sequence[CostLine]:
+) -> Costs:
     project, run = chosen
     async with looking(settings, urls) as it:
         return await it.ledger.costs(by.value, since_s, project, run, limit)
 
 
-def _total(found: Sequence[CostLine]) -> CostLine:
-    names = ("calls", "failed", "unknown", "input_tokens", "cached_tokens", "output_tokens", "unpriced")
-    sums: dict[str, Any] = {name: sum(getattr(it, name) for it in found) for name in names}
-    money = ("cost_usd", "at_most_usd")
-    sums |= {name: sum((getattr(it, name) for it in found), Decimal(0)) for name in money}
-    return CostLine(name="total", **sums)
-
-
-def _table(by: By, found: Sequence[CostLine]) -> Table:
+def _table(by: By, found: Costs) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column(by.value, overflow="fold")
     for name in ("calls", "failed", "unknown", "tokens in", "out", "USD", "perhaps more"):
         table.add_column(name, justify="right", no_wrap=True)
-    for it in (*found, _total(found)):
-        style = "bold" if it.name == "total" else ""
+    for it in (*found.lines, found.total):
+        style = "bold" if it is found.total else ""
         counts = (it.calls, it.failed, it.unknown, it.input_tokens, it.output_tokens)
         table.add_row(text(it.name or "(no key)"), *map(str, counts), _usd(it), _more(it), style=style)
     return table

@@ -30,7 +30,23 @@ async def test_every_call_is_summed_up_whatever_became_of_it(desk: Desk) -> None
         "model": ["@"],
     }.items():
         assert [line["name"] for line in (await desk.run("cost", "--by", by, "--json")).json["lines"]] == names
+    one = await desk.run("cost", "--by", "run", "--limit", "1", "--json")
+    assert (one.json["total"], one.json["lines"]) == (by_run["total"], [dear]), "what is not listed cost money as well"
+    assert "left out (see --limit): 1" in (await desk.run("cost", "--by", "run", "--limit", "1")).out
     shown = await desk.run("cost", "--since", "1d", "--run", "resp_2")
     assert "0.375 ?" in shown.out and "(no key)" not in shown.out and "neither the cost nor a bound" in shown.out
     assert "no calls" in (await desk.run("cost", "--project", "other")).out
     assert (await desk.run("cost", "--since", "soon")).code == 2
+
+
+async def test_a_day_is_one_of_utc_and_the_newest_ones_are_listed(desk: Desk) -> None:
+    begun = await desk.begun(await desk.opened("resp_1", publish=False))
+    calls = [answered(model_call(name), '{"text":"1"}') for name in ("late", "early")]
+    begun.calls += calls
+    await desk.ledger.record(begun)
+    for call, at in zip(calls, ("2030-01-01 23:59:59+00", "2030-01-02 00:00:01+00"), strict=True):
+        await desk.pool.execute("update calls set asked_at = $1::text::timestamptz where id = $2", at, call.id)
+    days = (await desk.run("cost", "--json")).json
+    assert [line["name"] for line in days["lines"]] == ["2030-01-01", "2030-01-02"]
+    newest = (await desk.run("cost", "--limit", "1", "--json")).json
+    assert ([line["name"] for line in newest["lines"]], newest["total"]["calls"]) == (["2030-01-02"], 2)

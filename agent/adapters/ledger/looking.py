@@ -9,7 +9,7 @@ from agent.adapters.ledger.connect import Pool
 from agent.adapters.ledger.errors import reached
 from agent.adapters.ledger.queries import sql
 from agent.fairness import Queue
-from agent.inspection import Backlog, CostLine, RunFilter, RunLine, Stall
+from agent.inspection import Backlog, CostLine, Costs, RunFilter, RunLine, Stall
 
 EXAMPLES = 5
 GONE_S = 10.0
@@ -60,13 +60,15 @@ class LedgerLook:
             rows = await self._pool.fetch(sql("stalled"), EXAMPLES, after_s, GONE_S)
         return [Stall(row["route"], row["count"], row["oldest_s"], tuple(row["examples"])) for row in rows]
 
-    async def costs(
-        self, by: str, since_s: float | None, project: str | None, run: str | None, most: int
-    ) -> Sequence[CostLine]:
-        """What model calls cost, by `run`, `key`, `project`, `agent`, `model` or `day`: the dearest first."""
+    async def costs(self, by: str, since_s: float | None, project: str | None, run: str | None, most: int) -> Costs:
+        """What model calls cost, by `run`, `key`, `project`, `agent` or `model`, the dearest first, or by `day`.
+
+        Of more than `most` lines those are left out that cost least, or the oldest days; the total is of all.
+        """
         with reached():
             rows = await self._pool.fetch(sql("costs"), by, since_s, project, run, most)
-        return [CostLine(**row) for row in rows]
+        total, *lines = (CostLine(**row) for row in rows)
+        return Costs(lines[::-1] if by == "day" else lines, total)
 
     async def runs(self, chosen: RunFilter, most: int, before: str | None = None) -> Sequence[RunLine]:
         """At most `most` runs, the newest first, that were opened before the run with the id `before`."""
