@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, ValidationError
 
+from agent.checks.json_schema import BadSchema, compiled
 from agent.checks.parsing import schema
 from agent.checks.telling import problem, told
 from agent.errors import Misconfigured
@@ -74,6 +75,18 @@ class Tool:
     def function(self) -> FunctionTool:
         """The tool as a model is told of it."""
         return FunctionTool(name=self.name, description=self.description, parameters=schema(self.arguments))
+
+    def check(self) -> None:
+        """Raises `Misconfigured` if calls could not be judged: by then a model has been paid for asking for one."""
+        try:
+            if self.function.parameters is not None:
+                compiled(self.function.parameters)
+        except BadSchema as error:
+            wrong = f"/{'/'.join(map(str, error.path))} {error.problem}"
+            raise Misconfigured(f"tool {self.name!r}: the schema of its arguments cannot be used: {wrong}") from None
+        except PydanticUserError as error:
+            wrong = error.message
+            raise Misconfigured(f"tool {self.name!r}: its arguments have no JSON Schema: {wrong}") from None
 
     @property
     def declared(self) -> list[Any]:

@@ -35,11 +35,12 @@ class Toolbox:
 
     @classmethod
     def of(cls, tools: Sequence[Tool | McpServer], rounds: int = 8) -> Toolbox:
-        """Raises `Misconfigured` if two tools have one name."""
+        """Raises `Misconfigured` if two tools have one name, or one has arguments that nobody could check."""
         found: dict[str, Tool] = {}
         for each in chain.from_iterable(it.tools if isinstance(it, McpServer) else (it,) for it in tools):
             if found.setdefault(each.name, each) is not each:
                 raise Misconfigured(f"two tools are called {each.name!r}; a model could not choose")
+            each.check()
         return cls(found, rounds)
 
     def named(self, name: str) -> Tool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
@@ -381,6 +381,23 @@ def test_a_tool_that_cannot_be_called_is_refused() -> None:
         tool()(lambda order: order)
     with pytest.raises(Misconfigured, match="two tools"):
         Toolbox.of([tool()(noop), tool()(noop)])
+
+
+class Peeking(BaseModel):
+    word: str = Field(json_schema_extra={"pattern": "^(?=a)b"})
+
+
+class Calling(BaseModel):
+    back: Callable[[], int]
+
+
+@pytest.mark.parametrize(("model", "wrong"), [(Peeking, "/properties/word/pattern"), (Calling, "no JSON Schema")])
+def test_a_tool_whose_arguments_could_not_be_checked_is_refused_before_a_model_asks_for_it(
+    model: type[BaseModel], wrong: str
+) -> None:
+    each = replace(tool(name="look_up")(noop), arguments=model)
+    with pytest.raises(Misconfigured, match=f"'look_up': .*{wrong}"):
+        Agent(name="shop", prompt="chat", tools=(each,)).bind(BOOK, ("m",))
 
 
 def test_an_agent_without_tools_is_the_same_one_as_before_there_were_any() -> None:
