@@ -14,7 +14,7 @@ up: install
 	$(BIN)/cuelight up --documents README.md --documents docs
 
 test: install
-	$(BIN)/pytest -n 4 --dist loadgroup
+	$(BIN)/pytest -n 4
 
 # Real processes, real engines, faults drawn from a seed, and an auditor that knows none of our code. See tests/chaos/.
 SEED ?= 1

@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.engines import data_dir, database_url, engines, redis_prefix, redis_url
 from tests.sent import everything_sent_is_as_promised
@@ -28,3 +31,20 @@ structlog.configure(
 # Hypothesis' own limit of 200 ms an example is a timed assertion: it fails on a busy machine.
 settings.register_profile("untimed", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
 settings.load_profile("untimed")
+
+TOGETHER = frozenset({"tests/e2e/test_up.py", "tests/e2e/test_cli.py"})
+"""Each of these starts a whole service once, in the one test process that runs all of it."""
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Test by test to whichever process is free, the large modules first. `--dist loadgroup` would do, had its
+    groups an effect with this release of pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Asked by `pytest -n`."""
+    return Scheduling(config, log)

@@ -21,7 +21,6 @@ RATE = 3
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.xdist_group("chaos")
 def test_a_short_run_of_the_fault_machine_breaks_no_invariant() -> None:
     with temporary_directory() as out:
         done = chaos(out)

@@ -27,8 +27,6 @@ from cli.plain import plain, text
 from tests.e2e.typed import done
 from tests.engines import temporary_directory
 
-pytestmark = pytest.mark.xdist_group("cli")  # one test process starts the service, and not all of them
-
 COMMAND = [sys.executable, "-m", "cli.main"]
 DOCUMENT = "# Warranty\n\nThe warranty of the lamp lasts two years.\n\n# Shipping\n\nParcels leave at noon.\n"
 HOSTILE = "\x1b[2J[bold]x[/bold]\u202e\x07\udc80"

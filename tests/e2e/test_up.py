@@ -21,8 +21,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.typed import done
 from tests.engines import temporary_directory
 
-pytestmark = pytest.mark.xdist_group("up")  # one test process starts the service, and not all of them
-
 ROUTES = ("retrieve", "generate", "validate")
 UP = [sys.executable, "-m", "cli.main", "up"]
 
