@@ -61,6 +61,7 @@ class Wanted:
 
     target: Target
     agent: str
+    """Whose checks judge the answer: see `judged_by`."""
     call: str
     """An id that no other call has."""
     tokens: int = 0
@@ -72,7 +73,8 @@ class Wanted:
 class Hold:
     """Why a model is left alone, and for how many seconds yet; 0 tells that it is free again.
 
-    `kind` is a class of failure, or the limit that is used up. `agent` is set where only that agent's calls are held.
+    `kind` is a class of failure, or the limit that is used up. `agent` is set where only calls of one agent in one
+    project are held.
     """
 
     target: Target
@@ -108,6 +110,11 @@ class Came:
     """What the endpoint asked for."""
 
 
+def judged_by(agent: str, project: str) -> str:
+    """For whom verdicts are counted: an agent in one project, whatever others ask it."""
+    return f"{agent}@{project}"
+
+
 class Pacer(Protocol):
     """The store that workers share. Every method raises `Transient` (`streams`) if it cannot be reached."""
 
@@ -125,16 +132,16 @@ class Pacer(Protocol):
         """
 
     async def judge(self, target: Target, agent: str, valid: bool, /) -> None:
-        """Count the verdict on an answer of this model for this agent."""
+        """Count the verdict on an answer of this model for whoever `judged_by` names."""
 
     async def renew(self, turns: Sequence[Turn], /) -> None:
         """Keep the places of calls that are still under way."""
 
-    async def holds(self, targets: Sequence[Target], agents: Sequence[str], /) -> Sequence[Hold]:
-        """What is on hold now."""
+    async def holds(self, targets: Sequence[Target], /) -> Sequence[Hold]:
+        """What is on hold now, for all or for one agent of a project."""
 
-    async def resume(self, target: Target, agents: Sequence[str], /) -> bool:
-        """End every hold of a model and forget what its breakers counted; False if there was none."""
+    async def resume(self, target: Target, /) -> bool:
+        """End every hold of a model and forget what the model's own breaker counted; False if there was none."""
 
     def heard(self) -> AsyncIterator[Hold]:
         """Each hold as it is made, made longer or ended, from now on."""

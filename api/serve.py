@@ -50,7 +50,7 @@ async def serve(
             paused=pauses.paused,
             waiting=pressure.waiting,
             overview=partial(engines.overview, company.routes),
-            holds=partial(engines.pacer.holds, targets, tuple(company.agents)),
+            holds=partial(engines.pacer.holds, targets),
             stalled=partial(engines.look.stalled, settings.stall_s),
         )
         await _listen(door, listener, stop, lambda: ready(url))

@@ -11,10 +11,9 @@ from agent.adapters.ledger.pauses import PostgresPauses
 from agent.adapters.streams.client import connect
 from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.pacing import RedisPacer
-from agent.errors import Misconfigured, Transient
+from agent.errors import Transient
 from agent.pacing import Hold, Target
 from agent.settings import Settings
-from agent.wiring import cast
 from cli.find import attached
 from cli.reading import operator
 
@@ -32,13 +31,13 @@ async def holds_at(settings: Settings, urls: EngineUrls) -> Sequence[Hold]:
     """Every hold on a configured model. Raises `Transient`, or `Misconfigured` if the models cannot be read."""
     targets = [paid.target for paid in settings.paid().values()]
     async with _pacer(settings, urls) as pacer:
-        return await pacer.holds(targets, agents_of(settings)) if targets else ()
+        return await pacer.holds(targets)
 
 
 async def end_holds(settings: Settings, urls: EngineUrls, target: Target) -> bool:
     """End every hold of a model, and put it on the audit; False if there was none. Raises `Transient`."""
     async with _pacer(settings, urls) as pacer:
-        found = await pacer.resume(target, agents_of(settings))
+        found = await pacer.resume(target)
     if found:
         pool = await connect_ledger(urls.database_url, most=1)
         try:
@@ -46,13 +45,6 @@ async def end_holds(settings: Settings, urls: EngineUrls, target: Target) -> boo
         finally:
             await pool.close()
     return found
-
-
-def agents_of(settings: Settings) -> Sequence[str]:
-    """The names of the configured agents; none where they cannot be loaded."""
-    with suppress(Misconfigured):
-        return tuple(cast(settings).agents)
-    return ()
 
 
 def said(holds: Sequence[Hold]) -> str:

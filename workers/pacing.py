@@ -21,7 +21,7 @@ from agent.effects import CallModel, ModelAnswer
 from agent.errors import AgentError, Gone, Held, Overloaded, Permanent, Transient
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, Event, Usage
 from agent.failures import FINAL, UNBILLED, follows
-from agent.pacing import LEASE_S, SHORT_S, Board, Came, Hold, Pacer, Paid, Target, Turn, Wanted
+from agent.pacing import LEASE_S, SHORT_S, Board, Came, Hold, Pacer, Paid, Target, Turn, Wanted, judged_by
 from agent.ports import Begun, Call
 from agent.run import Run
 from agent.telemetry import metrics
@@ -51,7 +51,6 @@ class Pacing:
     board: Board = field(default_factory=Board)
     models: Mapping[str, Paid] = field(default_factory=dict)
     """Every model that is paid for, by its name."""
-    agents: Sequence[str] = ()
     clock: Callable[[], float] = time.monotonic
     _turns: dict[str, Turn] = field(default_factory=dict)
     _settling: set[asyncio.Task[None]] = field(default_factory=set)
@@ -83,20 +82,21 @@ class Pacing:
         finally:
             self._settle(wanted, turn, _came(call, kind, wait_s))
 
-    def check(self, effect: CallModel, agent: str) -> None:
+    def check(self, effect: CallModel, begun: Begun) -> None:
         """Look once more right before the call is made: it may have been on its way to the ledger for a while.
 
         Raises as `turn`.
         """
         paid = self.models.get(effect.model)
-        hold = self.board.held(paid.target, agent) if paid else None
+        who = judged_by(begun.agent, begun.pointer.project)
+        hold = self.board.held(paid.target, who) if paid else None
         if hold is not None and not hold.probing:
             refusal = _refusal(hold, 0)
             refusal.usage, refusal.cost_usd = Usage(), Decimal(0)
             raise refusal
 
     def saw(self, run: Run, event: Event, events: Sequence[Event]) -> None:
-        """A step has judged a draft, perhaps: its verdict counts for the model that wrote it, and for this agent.
+        """A step has judged a draft, perhaps: its verdict counts for its model, for this agent and project.
 
         A form or a function that a client brought says nothing about the model when the draft does not fit it.
         """
@@ -105,7 +105,7 @@ class Pacing:
             return
         own = run.request.text.format.type == "text" and not run.request.tools
         if own and (target := self._writer(event)):
-            self._later(self.pacer.judge(target, run.agent, valid))
+            self._later(self.pacer.judge(target, judged_by(run.agent, run.project), valid))
 
     def answered(self, model: str, answer: BaseModel) -> None:
         """A model has answered, under whatever name its endpoint gives it."""
@@ -149,7 +149,14 @@ class Pacing:
         tokens = 0
         if paid.allowance.tokens_per_min is not None:
             tokens = call.effect.prompt_tokens() + call.effect.max_output_tokens
-        return Wanted(paid.target, begun.agent, call.id, tokens, call.worst_case_usd, paid.allowance)
+        return Wanted(
+            paid.target,
+            judged_by(begun.agent, begun.pointer.project),
+            call.id,
+            tokens,
+            call.worst_case_usd,
+            paid.allowance,
+        )
 
     async def _enter(self, wanted: Wanted, tries: int) -> Turn | None:
         given = self.board.held(wanted.target, wanted.agent) or await self._asked(wanted)
@@ -220,7 +227,7 @@ class Pacing:
         targets = sorted({paid.target for paid in self.models.values()})
         while True:
             try:
-                self.board.replace(await pacer.holds(targets, self.agents))
+                self.board.replace(await pacer.holds(targets))
             except Transient as error:
                 log.debug("holds_unread", error=str(error))
             await asyncio.sleep(LOOK_S)

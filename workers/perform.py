@@ -166,7 +166,7 @@ def paced(ask: Ask, pacing: Pacing, begun: Begun) -> Ask:
 
     async def patient(effect: Effect[T], /) -> T:
         if isinstance(effect, CallModel):
-            pacing.check(effect, begun.agent)
+            pacing.check(effect, begun)
         return await ask(effect)
 
     return patient

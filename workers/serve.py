@@ -83,7 +83,7 @@ def build(
 ) -> Worker:
     """A worker over engines that are open already."""
     ledger = Persistent(engines.ledger, Spill(settings.data_dir / "spill"), engines.streams)
-    pacing = Pacing(engines.pacer, models=settings.paid(), agents=tuple(company.agents))
+    pacing = Pacing(engines.pacer, models=settings.paid())
     resting = {route: Knocking(partial(pacing.waiting, company.models_at(route))) for route in routes}
     besides: Sequence[Chore] = (build_relay(settings, company, engines).run, partial(carry, settings, engines))
     decider = Decider(

@@ -126,14 +126,14 @@ class MemoryPacer:
             if turn.wanted.allowance.concurrency is not None:
                 self._used[turn.wanted.target].calls[turn.wanted.call] = self._now() + LEASE_S
 
-    async def holds(self, targets: Sequence[Target], agents: Sequence[str], /) -> Sequence[Hold]:
+    async def holds(self, targets: Sequence[Target], /) -> Sequence[Hold]:
         await self._turn()
-        found = (self._look(target, agent) for target in targets for agent in ("", *agents))
+        found = (self._look(*place) for place in sorted(self._states) if place[0] in targets)
         return [hold for hold in found if hold is not None]
 
-    async def resume(self, target: Target, agents: Sequence[str], /) -> bool:
+    async def resume(self, target: Target, /) -> bool:
         await self._turn()
-        places = [(target, agent) for agent in ("", *agents)]
+        places = {(target, ""), *(place for place, it in self._states.items() if place[0] == target and it.kind)}
         found = any(self._states[place].kind for place in places)
         for place in places:
             self._free(place)

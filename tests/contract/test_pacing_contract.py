@@ -52,7 +52,7 @@ async def succeed(pacer: Pacer, times: int = 1) -> None:
 
 async def test_without_limits_and_failures_calls_go_at_once(pacing: PacingUnderTest) -> None:
     await succeed(pacing.pacer, 20)
-    assert await pacing.pacer.holds([MODEL, OTHER], ["ann"]) == []
+    assert await pacing.pacer.holds([MODEL, OTHER]) == []
 
 
 async def test_a_time_to_wait_holds_the_model_for_every_agent_and_no_other_model(pacing: PacingUnderTest) -> None:
@@ -61,7 +61,7 @@ async def test_a_time_to_wait_holds_the_model_for_every_agent_and_no_other_model
     assert (held.kind, held.agent, held.probing) == ("rate_limited", "", False)
     assert 29 < held.left_s <= 30
     await turn(pacing.pacer, wanted(OTHER))
-    (told,) = await pacing.pacer.holds([MODEL, OTHER], ["ann"])
+    (told,) = await pacing.pacer.holds([MODEL, OTHER])
     assert (told.target, told.kind) == (MODEL, "rate_limited")
 
 
@@ -179,7 +179,7 @@ async def test_a_probe_that_is_answered_closes_the_breaker_and_forgets_what_was_
     await succeed(pacing.pacer)
     await fail(pacing.pacer, "server", FAILING.failures - 1)
     await succeed(pacing.pacer)
-    assert await pacing.pacer.holds([MODEL], []) == []
+    assert await pacing.pacer.holds([MODEL]) == []
 
 
 @pytest.mark.parametrize("kind", ["unmade", "unknown"])
@@ -205,7 +205,7 @@ async def test_failures_of_calls_that_were_under_way_do_not_open_the_breaker_twi
     for given in late:
         await pacing.pacer.settle(given, Came("server"))
     assert (await hold(pacing.pacer)).left_s <= FAILING.first_s
-    (told,) = await pacing.pacer.holds([MODEL], [])
+    (told,) = await pacing.pacer.holds([MODEL])
     assert told.opened == 1
 
 
@@ -225,7 +225,7 @@ async def test_many_invalid_answers_hold_the_model_for_the_agent_whose_checks_th
     assert (held.kind, held.agent) == ("invalid", "ann")
     assert 0 < held.left_s <= INVALID.first_s
     await turn(pacing.pacer, wanted(agent="bob"))
-    (told,) = await pacing.pacer.holds([MODEL], ["ann", "bob"])
+    (told,) = await pacing.pacer.holds([MODEL])
     assert (told.kind, told.agent) == ("invalid", "ann")
 
 
@@ -378,7 +378,7 @@ async def heard(pacer: Pacer, act: Any, most: int) -> Sequence[Hold]:
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0)
     while not found:  # a subscription says nothing of when it began
-        await pacer.resume(OTHER, [])
+        await pacer.resume(OTHER)
         await asyncio.sleep(0)
     await act()
     async with asyncio.timeout(20):
@@ -392,7 +392,7 @@ async def heard(pacer: Pacer, act: Any, most: int) -> Sequence[Hold]:
 async def test_every_process_is_told_of_a_hold_and_of_its_end(pacing: PacingUnderTest) -> None:
     async def act() -> None:
         await fail(pacing.pacer, "rate_limited", wait_s=5)
-        await pacing.pacer.resume(MODEL, [])
+        await pacing.pacer.resume(MODEL)
 
     made, ended = await heard(pacing.pacer, act, 2)
     assert (made.target, made.kind) == (MODEL, "rate_limited")
@@ -402,10 +402,11 @@ async def test_every_process_is_told_of_a_hold_and_of_its_end(pacing: PacingUnde
 
 async def test_an_operator_ends_every_hold_of_a_model(pacing: PacingUnderTest) -> None:
     await judge(pacing.pacer, 0, INVALID.failures)
-    assert await pacing.pacer.resume(MODEL, ["ann"])
+    assert await pacing.pacer.resume(MODEL)
+    assert await pacing.pacer.holds([MODEL]) == []
     await fail(pacing.pacer, "quota")
-    assert await pacing.pacer.resume(MODEL, ["ann"])
-    assert not await pacing.pacer.resume(MODEL, ["ann"])
+    assert await pacing.pacer.resume(MODEL)
+    assert not await pacing.pacer.resume(MODEL)
     await succeed(pacing.pacer, 2)
 
 

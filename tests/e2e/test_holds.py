@@ -43,7 +43,7 @@ async def test_while_all_models_of_a_route_are_on_hold_nobody_reads_it(
 
         await until(waiting)
         assert (await it.model.counts())["calls"] == 0
-        await pacer.resume(MODEL, [])
+        await pacer.resume(MODEL)
         assert {(await answer).json()["status"] for answer in asked} == {"completed"}
         parked = await it.pool.fetchval("select count(*) from attempts where outcome = 'park'")
         assert parked <= 1, "a read that waited already when the hold began takes one entry yet"
@@ -59,8 +59,8 @@ async def test_a_model_whose_drafts_fail_the_checks_again_and_again_is_passed_ov
             rejected += (await it.story(run["id"])).count("draft.rejected")
 
         async def held() -> bool:
-            found = await pacer.holds([MODEL], ["documents"])
-            return [(it.kind, it.agent) for it in found] == [("invalid", "documents")]
+            found = await pacer.holds([MODEL])
+            return [(it.kind, it.agent) for it in found] == [("invalid", "documents@default")]
 
         await until(held)
         run = (await http.post("/v1/responses", json=QUESTION)).json()

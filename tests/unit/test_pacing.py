@@ -89,7 +89,7 @@ class Desk:
         await ledger.open(new_run())
         models = {name: replace(paid, allowance=Allowance(**limits)) for name, paid in MODELS.items()}
         pacer = MemoryPacer(time.store)
-        pacing = Pacing(pacer, Board(time), models, ("toy",), time)
+        pacing = Pacing(pacer, Board(time), models, time)
         return cls(ledger, pacer, pacing, Model(list(answers)), time)
 
     async def begun(self) -> Begun:
@@ -110,7 +110,7 @@ class Desk:
             await self.pacing.drain()
 
     async def is_held(self) -> Sequence[Hold]:
-        return await self.pacer.holds([MODEL, OTHER], ["toy"])
+        return await self.pacer.holds([MODEL, OTHER])
 
 
 async def test_a_call_that_was_told_to_wait_holds_the_model_here_at_once_and_in_the_store_for_all() -> None:
@@ -291,7 +291,17 @@ async def judged(desk: Desk, run: Run, draft: AnswerDrafted, verdict: Event = RE
 
 async def test_drafts_that_fail_the_agents_checks_hold_the_model_for_this_agent() -> None:
     (held,) = await judged(await Desk.opened(), run_of(), drafted())
-    assert (held.target, held.kind, held.agent) == (MODEL, "invalid", "toy")
+    assert (held.target, held.kind, held.agent) == (MODEL, "invalid", "toy@p")
+
+
+async def test_what_one_project_has_a_model_write_closes_it_for_no_other_project() -> None:
+    desk = await Desk.opened()
+    here = (await desk.begun()).pointer.project
+    await judged(desk, run_of(), drafted())
+    await desk.ask()
+    await judged(desk, replace(run_of(), project=here), drafted())
+    with pytest.raises(Held):
+        await desk.ask()
 
 
 async def test_drafts_that_pass_hold_nothing() -> None:
@@ -362,7 +372,7 @@ async def test_the_copy_follows_what_the_store_tells() -> None:
     await asyncio.sleep(0)
     await desk.pacer.settle(other, Came("rate_limited", wait_s=5))
     await until_held(True)
-    await desk.pacer.resume(MODEL, [])
+    await desk.pacer.resume(MODEL)
     await until_held(False)
     stop.set()
     await following

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from decimal import ROUND_CEILING, Decimal
-from itertools import product
 from typing import Any
 
 from redis.asyncio import Redis
@@ -76,13 +75,15 @@ class RedisPacer:
         limited = [it.wanted for it in turns if it.wanted.allowance.concurrency is not None]
         await asyncio.gather(*(self._renew(wanted) for wanted in limited))
 
-    async def holds(self, targets: Sequence[Target], agents: Sequence[str], /) -> Sequence[Hold]:
-        places = list(product(targets, ("", *agents)))
+    async def holds(self, targets: Sequence[Target], /) -> Sequence[Hold]:
+        held = await asyncio.gather(*map(self._held, targets))
+        places = [(target, agent) for target, agents in zip(targets, held, strict=True) for agent in ("", *agents)]
         looks = (self._pipeline.do("EVAL", scripts.LOOK, 1, self._key(*place)) for place in places)
         found = await asyncio.gather(*looks)
         return [_hold(*place, said) for place, said in zip(places, found, strict=True) if said]
 
-    async def resume(self, target: Target, agents: Sequence[str], /) -> bool:
+    async def resume(self, target: Target, /) -> bool:
+        agents = await self._held(target)
         found = await asyncio.gather(*(self._do(scripts.RESUME, target, agent) for agent in agents or ("",)))
         return any(found)
 
@@ -98,6 +99,10 @@ class RedisPacer:
             raise away(error) from error
         finally:
             await listening.aclose()  # type: ignore[no-untyped-call]  # redis has no type for it
+
+    async def _held(self, target: Target) -> Sequence[str]:
+        """The agents for which this model may be on hold."""
+        return sorted(map(str, await self._pipeline.do("EVAL", scripts.HELD, 1, self._key(target))))
 
     async def _spent_today(self, target: Target) -> Decimal:
         """One look for all who want to know; it goes on when they have lost their patience."""

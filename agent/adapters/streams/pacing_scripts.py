@@ -3,6 +3,8 @@
 KEYS[1] is the model's hash, KEYS[2] the set of calls under way by the end of their lease, KEYS[3] the hash of what is
 on hold for one agent only. ARGV[1] is the channel on which holds are told, ARGV[2] to ARGV[4] endpoint, model, agent.
 
+A model's hash has `for:AGENT` for each agent that it is on hold for.
+
 A hash has `kind` while there is a hold, `until` its end, `half` the end of the time that its probe has, and `opens` how
 often its breaker opened in a row; what breakers count stands in three parts of their window (`ok0` is the newest).
 """
@@ -26,7 +28,10 @@ local function state(key)
   return tonumber(found[1] or 0), found[2] or '', tonumber(found[3] or 0)
 end
 
+local function for_one(key) return key == KEYS[3] and ARGV[4] ~= '' end
+
 local function free(key)
+  if for_one(key) then redis.call('HDEL', KEYS[1], 'for:' .. ARGV[4]) end
   redis.call('HDEL', key, 'until', 'kind', 'half', 'opens', 'part', 'ok0', 'ok1', 'ok2', 'bad0', 'bad1', 'bad2')
   tell(key, '', 0, false)
 end
@@ -39,6 +44,10 @@ local function hold(key, left, kind)
   end
   redis.call('HDEL', key, 'half')
   redis.call('EXPIRE', key, KEPT_S)
+  if for_one(key) then
+    redis.call('HSET', KEYS[1], 'for:' .. ARGV[4], 1)
+    redis.call('EXPIRE', KEYS[1], KEPT_S)
+  end
   tell(key, redis.call('HGET', key, 'kind'), ends - now, false)
 end
 
@@ -294,6 +303,16 @@ if left == 0 then left = math.max(half - now, 0) end
 return {found[2], left, ends <= now and half > now and 1 or 0, tonumber(found[4] or 0)}
 """
 """The hold of one hash: its kind, what is left of it or of its probe, whether that is a probe, openings."""
+
+HELD = """
+local agents = {}
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  local agent = string.match(name, '^for:(.*)$')
+  if agent then agents[#agents + 1] = agent end
+end
+return agents
+"""
+"""For which agents a model may be on hold."""
 
 RENEW = """
 local t = redis.call('TIME')
