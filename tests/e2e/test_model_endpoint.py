@@ -15,19 +15,24 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
+from agent import Agent, Draft, tool
 from agent.adapters.model.book import ModelBook, Quote
 from agent.adapters.model.classify import MAX_BODY_BYTES
 from agent.adapters.model.endpoint import Endpoint
 from agent.effects import CallModel, ModelAnswer
 from agent.errors import AgentError, Misconfigured, Overloaded, Permanent, Transient
 from agent.events import Usage
+from agent.items import FunctionTool
 from agent.request import Message
 from agent.settings import EndpointSettings, ModelSettings, Structured
+from agent.testing import Script as ChainScript
+from agent.testing import calls, says
 from agent.testing.fake_model.app import FakeApp
 from agent.testing.fake_model.script import Script
 from agent.testing.fake_model.wire import App, Reply, Request, Wire
+from agent.testing.rehearsal import rehearse
 
 KEY = "sk-very-secret-0123456789"
 ASKED = CallModel(
@@ -380,6 +385,71 @@ async def test_an_endpoint_that_only_refuses_strictness_still_gets_the_schema() 
         await call(endpoint)
         await call(endpoint)
     assert ["strict" in sent["response_format"]["json_schema"] for sent in server.bodies] == [True, False, False]
+
+
+CALLED = {"tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"b": null}'}}]}
+
+
+@pytest.mark.parametrize(
+    ("message", "finish_reason", "read"),
+    [
+        ({"refusal": "No."}, "stop", ("refusal", "", 0)),
+        ({"content": None, "refusal": "No."}, "content_filter", ("content_filter", "", 0)),
+        ({"content": None, **CALLED}, "tool_calls", ("tool_calls", "", 1)),
+        ({"content": '{"a": "x", "b": null}', **CALLED}, "tool_calls", ("tool_calls", '{"a": "x", "b": null}', 1)),
+        ({"content": '{"a": "x", "b": nul'}, "length", ("length", '{"a": "x", "b": nul', 0)),
+    ],
+)
+async def test_what_comes_on_the_turn_that_found_strictness_refused_is_read_as_it_is(
+    message: Any, finish_reason: str, read: Any
+) -> None:
+    optional = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
+    tools = (FunctionTool(name="f", parameters="{}"),)
+    asked = ASKED.model_copy(update={"output_schema": json.dumps(optional), "tools": tools})
+    told = json.dumps({"choices": [{"message": message, "finish_reason": finish_reason}], "usage": {}}).encode()
+
+    def picky(request: Request) -> Reply:
+        if json.loads(request.body)["response_format"].get("json_schema", {}).get("strict"):
+            return Reply(400, parts=(b'{"error": {"message": "strict json_schema is not supported"}}',))
+        return Reply(parts=(told,))
+
+    async with serving(app=picky) as server, asking(server) as endpoint:
+        answer = await call(endpoint, asked)
+        assert (await call(endpoint, asked)) == answer
+    assert (answer.finish_reason, answer.text, len(answer.calls)) == read
+    assert all(it.arguments == '{"b": null}' for it in answer.calls)
+    assert len(server.requests) == 3, "strictness is tried once"
+
+
+class Day(BaseModel):
+    day: str
+
+
+@tool()
+async def hours(asked: Day) -> str:
+    """When it is open."""
+    return "closed"
+
+
+def is_good(draft: Draft) -> list[str]:
+    return [] if "good" in draft.answer else [f"say something good, not {draft.answer}"]
+
+
+async def test_every_call_to_a_model_begins_with_the_bytes_that_it_was_sent_first() -> None:
+    form = {"type": "object", "properties": {"it": {"type": "string"}}}
+    agent = Agent(name="a", prompt="chat", models=("m",), tools=(hours,), output=form, checks=(is_good,))
+    said = [calls("hours", day="sunday"), says({"it": "bad"}), says({"it": "worse"}), says({"it": "good"})]
+    chain = ChainScript({CallModel: said})
+    await rehearse(agent, chain).ask("Well?")
+    picky = ANSWER | {"fault": {"kind": "bad_request", "when_response_format": "json_schema_strict"}}
+    async with serving(picky) as server, asking(server) as endpoint:
+        for effect in chain.of(CallModel):
+            await call(endpoint, effect)
+    first, *later = (request.body.partition(b'],"max_tokens"')[0] for request in server.requests)
+    assert len(later) == 4
+    assert all(sent.startswith(first) for sent in later)
+    assert later[2].startswith(later[1]) and later[3].startswith(later[1]), "what tools brought stays in front"
+    assert not later[3].startswith(later[2]) and b"bad" not in later[3].replace(b"bad_", b"")
 
 
 async def test_a_configured_rung_is_not_left() -> None:
