@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Mapping
@@ -73,6 +74,10 @@ class Agent:
         if unknown := set(self.fallback) - set(OF_ANSWERS.values()):
             raise Misconfigured(f"agent {self.name!r}: an answer that is {min(unknown)!r} cannot be passed on")
         _check_budget(self.name, self.budget)
+        for check in self.checks:
+            if not callable(check) or inspect.iscoroutinefunction(check):
+                said = getattr(check, "__name__", repr(check))
+                raise Misconfigured(f"agent {self.name!r}: its check {said[:80]} must be a plain function of a draft")
         for each in self.tools:
             if each.approval and each.approval_s >= self.budget.deadline_s:
                 raise Misconfigured(

@@ -20,11 +20,29 @@ def verdicts(checks: Iterable[Check], draft: Draft, repairs: int = 0) -> list[Ve
 
 
 def judge(check: Check, draft: Draft, repairs: int = 0) -> VerdictGiven:
-    """What a check says of a draft, cut to at most eight problems of 300 characters and 64 pieces of evidence."""
-    said = list(islice(check(draft), 10_000))
+    """What a check says of a draft, cut to at most eight problems of 300 characters and 64 pieces of evidence.
+
+    Raises `TypeError` for what is neither: a check that gives its problems in another way must not pass for one
+    that has none.
+    """
+    said = list(islice(_given(check, draft), 10_000))
+    for it in said:
+        if not isinstance(it, str | Evidence):
+            raise TypeError(f"the check {name_of(check)!r} gave {_kind(it)} where a problem is a string")
     evidence = [it for it in said if isinstance(it, Evidence)]
     problems = [one_line(it) for it in said if isinstance(it, str)]
     return verdict(name_of(check), problems, repairs, evidence)
+
+
+def _given(check: Check, draft: Draft) -> Iterable[str | Evidence]:
+    given = check(draft)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"the check {name_of(check)!r} gave {_kind(given)}; it must yield problems, or return a list")
+    return given
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"one {type(value).__name__}"
 
 
 def verdict(check: str, problems: Iterable[str], repairs: int, evidence: Iterable[Evidence] = ()) -> VerdictGiven:

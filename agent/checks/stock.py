@@ -94,7 +94,9 @@ def _compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise Misconfigured(f"the pattern {pattern!r} cannot be used: {error}") from None
+        said = error.args[0] if error.args else ""
+        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        raise Misconfigured(f"the pattern {pattern!r} cannot be used: {reason}") from None
 
 
 def matches_schema(schema: dict[str, Any]) -> Check:

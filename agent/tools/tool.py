@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, get_type_hints, overload
 
 from pydantic import BaseModel, PydanticUserError, ValidationError
 
@@ -110,15 +110,24 @@ class Tool:
             return [problem((), type(error).__name__)]
 
 
+@overload
+def tool(function: Callable[..., Awaitable[Any]], /) -> Tool: ...
+@overload
 def tool(
+    *, name: str | None = None, description: str | None = None, **limits: Any
+) -> Callable[[Callable[..., Awaitable[Any]]], Tool]: ...
+def tool(
+    function: Callable[..., Awaitable[Any]] | None = None,
+    /,
     *,
     name: str | None = None,
     description: str | None = None,
     **limits: Any,
-) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
+) -> Tool | Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Make a tool of a coroutine `(arguments, context)` or `(arguments)`, whose first parameter names its model.
 
-    Its name is the function's and its description the docstring, where none are given. `limits` are those of `Tool`.
+    Written `@tool`, or `@tool(...)` with settings. Its name is the function's and its description the docstring, where
+    none are given. `limits` are those of `Tool`.
     Raises `Misconfigured` for a function that is no such coroutine.
     """
 
@@ -131,7 +140,7 @@ def tool(
             **limits,
         )
 
-    return made
+    return made if function is None else made(function)
 
 
 def _model_of(function: Callable[..., Awaitable[Any]]) -> type[BaseModel]:

@@ -425,7 +425,7 @@ class Day(BaseModel):
     day: str
 
 
-@tool()
+@tool
 async def hours(asked: Day) -> str:
     """When it is open."""
     return "closed"

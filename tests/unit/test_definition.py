@@ -162,6 +162,10 @@ def test_the_version_changes_with_the_prompt(tmp_path: Path) -> None:
     assert after.version != bound(chat).version
 
 
+async def asks_around(draft: Draft) -> list[str]:
+    return []
+
+
 @pytest.mark.parametrize(
     ("agent", "complaint"),
     [
@@ -176,6 +180,8 @@ def test_the_version_changes_with_the_prompt(tmp_path: Path) -> None:
             "'chat': its output is no JSON Schema that can be used: /type",
         ),
         (lambda: replace(chat, output={"enum": {1, 2}}), "its output is no JSON: "),
+        (lambda: replace(chat, checks=(3,)), "'chat': its check 3 must be a plain function"),  # type: ignore[arg-type]
+        (lambda: replace(chat, checks=(asks_around,)), "its check asks_around must be a plain function"),  # type: ignore[arg-type]
         (lambda: replace(chat, fallback=("slow",)), "'slow' cannot be passed on"),  # type: ignore[arg-type]
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 import pytest
@@ -57,6 +59,21 @@ async def test_every_check_gives_a_verdict_before_the_draft_is_rejected() -> Non
     ]
     assert isinstance(last, DraftRejected)
     assert [problem.check for problem in last.problems] == ["mentions_no_secret"]
+
+
+@pytest.mark.parametrize(
+    ("gives", "told"),
+    [
+        (lambda draft: "too long", "'<lambda>' gave one str; it must yield problems, or return a list"),
+        (lambda draft: None, "gave None; it must yield"),
+        (lambda draft: True, "gave one bool; it must yield"),
+        (lambda draft: [None], "gave None where a problem is a string"),
+        (lambda draft: [("too", "long")], "gave one tuple where a problem is a string"),
+    ],
+)
+def test_a_check_that_tells_its_problems_in_another_way_is_a_bug_and_does_not_pass(gives: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(told)):
+        judge(gives, Draft(raw="", answer="", request=Request(messages=())))
 
 
 def test_a_verdict_in_the_feed_has_names_and_counts_and_no_word() -> None:
