@@ -99,6 +99,27 @@ async def test_an_answer_that_stays_wrong_is_a_typed_failure_without_a_word_of_t
         assert it.never_sent(b"marmalade")
 
 
+@pytest.mark.parametrize("way", [{"stream": True}, {"background": True, "stream": True}, {"background": True}])
+async def test_nor_is_a_word_of_them_told_by_streams_in_the_background_or_with_verdicts(house: Open, way: Any) -> None:
+    async with at_work(house({"answer": WRONG})) as (it, http):
+        progress = ["cuelight.progress"] if "stream" in way else []
+        told = {**QUESTION, **way, "include": ["cuelight.verdicts", *progress]}
+        said = (await http.post("/v1/responses", json=told)).text
+        assert ("response.failed" in said) is ("stream" in way)
+        run = await it.pool.fetchval("select id from runs")
+        await until(lambda: ended(it, run))
+        body = (await http.get(f"/v1/responses/{run}")).json()
+        assert_failed(body, "no_valid_answer")
+        assert orjson.loads(body["metadata"]["cuelight.verdicts.1"])["quotes_are_found"] == 1
+        if way == {"background": True, "stream": True}:
+            assert "response.failed" in (await http.get(f"/v1/responses/{run}?stream=true")).text
+        assert it.never_sent(b"marmalade")
+
+
+async def ended(it: House, run: str) -> bool:
+    return bool(await it.pool.fetchval("select ended_at is not null from runs where id = $1", run))
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"), [("server_error", "server"), ("rate_limited", "rate_limited"), ("cut_json", "malformed")]
 )
