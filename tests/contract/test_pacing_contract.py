@@ -199,6 +199,18 @@ async def test_a_probe_whose_worker_died_is_followed_by_another_one(pacing: Paci
     assert (await hold(pacing.pacer)).probing
 
 
+async def test_of_many_that_find_an_open_breaker_over_in_the_same_moment_one_goes_through(
+    pacing: PacingUnderTest,
+) -> None:
+    await fail(pacing.pacer, "quota")
+    await judge(pacing.pacer, 0, INVALID.failures)
+    await pacing.advance(int(QUOTA_S))
+    told = await asyncio.gather(*(pacing.pacer.reserve(wanted()) for _ in range(50)))
+    (turn_given,) = (it for it in told if isinstance(it, Turn))
+    assert turn_given.probes == 3, "for the model, and for the agent"
+    assert all(it.probing for it in told if isinstance(it, Hold))
+
+
 async def test_failures_of_calls_that_were_under_way_do_not_open_the_breaker_twice(pacing: PacingUnderTest) -> None:
     late = [await turn(pacing.pacer) for _ in range(FAILING.failures)]
     await fail(pacing.pacer, "server", FAILING.failures)
