@@ -16,11 +16,14 @@ from agent.cases.sensitive import LEAST, SECRET_NAME, SECRETS, Rule
 from agent.errors import Misconfigured
 from agent.prompting import Prompt
 from agent.prompting.fence import CODE_CHARS, Fence
+from agent.prompting.prompt import HEADER
 
 ESCAPES = re.compile(r"\\(?:[nrtbf/]|u[0-9a-fA-F]{4})")
 """JSON in a text: what follows such an escape is the beginning of a word."""
 
 OPENS = re.compile(rf"<<<\w+ ([0-9a-f]{{{CODE_CHARS}}})[^\n]*\n")
+
+HEADER_NAME = re.compile(r"(?m)^(name:[ \t]*).*")
 
 Told = dict[str, Any]
 
@@ -68,7 +71,7 @@ class Redaction:
     def _replace(self, told: Told, other: Pseudonyms) -> None:
         before = {name: files for name, files in told["sources"].items()}
         codes = _codes(told, other)
-        _change(told, other)
+        _change(told, _ButNames(other, frozenset([*before, *(file for files in before.values() for file in files)])))
         versions = {name: _version(name, told["sources"][name], files) for name, files in before.items()}
         renamed = {old: new for old, new in {**versions, **codes}.items() if old != new}
         if renamed:
@@ -77,15 +80,26 @@ class Redaction:
             asked["hash"] = hashed(asked["effect"]) if asked.pop("changed", False) else asked["hash"]
 
 
+@dataclass(frozen=True, slots=True)
+class _ButNames:
+    """Pseudonyms, but for the whole names of prompts and of their files: by these a replay finds them."""
+
+    other: Callable[[str], str]
+    names: frozenset[str]
+
+    def __call__(self, text: str) -> str:
+        return text if text in self.names else self.other(text)
+
+
 def hashed(effect: Told | str) -> str:
     """The hash of an effect's canonical form."""
     text = effect.encode() if isinstance(effect, str) else orjson.dumps(effect, option=orjson.OPT_SORT_KEYS)
     return sha256(text).hexdigest()
 
 
-def _change(told: Told, other: Pseudonyms) -> None:
+def _change(told: Told, other: Callable[[str], str]) -> None:
     told["request"], told["note"] = _with(told["request"], other), other(told["note"])
-    told["sources"] = _with(told["sources"], other)
+    told["sources"] = {id: _named_as_before(id, _with(files, other)) for id, files in told["sources"].items()}
     for event in told["events"]:
         event["data"] = _with(event["data"], other)
     for attempt in told["attempts"]:
@@ -97,6 +111,12 @@ def _change(told: Told, other: Pseudonyms) -> None:
         asked["changed"] = asked.get("changed", False) or effect != asked["effect"]
         asked["effect"], asked["answer"] = effect, _with(asked["answer"], other)
         asked["fault"] = _with(asked["fault"], other)
+
+
+def _named_as_before(id: str, files: dict[str, str]) -> dict[str, str]:
+    """The files of a prompt, whose header names it as its agent does."""
+    name = id.partition("@")[0]
+    return {file: HEADER_NAME.sub(rf"\g<1>{name}", text) if file == HEADER else text for file, text in files.items()}
 
 
 def _codes(told: Told, other: Pseudonyms) -> dict[str, str]:

@@ -48,6 +48,11 @@ SECRETS: Sequence[Rule] = (
     Rule("secret", re.compile(r"[a-z]{2,12}://[^\s/:@]{0,80}:([^\s/@]{3,200})@")),
     Rule(
         "secret",
+        re.compile(rf"(?i){NAMED}\\{{0,3}}[\"']\s{{0,3}}[:=]\s{{0,3}}\\{{0,3}}[\"']([^\"'\\\n]{{6,512}})[\"'\\]"),
+        _looks_drawn,
+    ),
+    Rule(
+        "secret",
         re.compile(rf"(?i){NAMED}[\"'\\]{{0,3}}\s{{0,3}}[:=]\s{{0,3}}[\"'\\]{{0,3}}([^\s\"'\\,;&{{}}()<>]{{6,512}})"),
         _looks_drawn,
     ),

@@ -49,9 +49,13 @@ def opening(
 
 
 def _outside(instructions: Fence, message: Message) -> Message:
-    """The message, without a block of instructions in it: whoever knows those knows their code as well."""
+    """The message, without a block of instructions in it: whoever knows those knows their code as well.
+
+    A tool may bring the very words of the instructions: its block closes with their code, and holds none.
+    """
     content = instructions.inert(message.content)
-    if content == message.content:
+    its_own = message.role == "tool" and message.content.startswith(f"<<<tool_result {instructions.code}\n")
+    if its_own or content == message.content:
         return message
     told = (
         it.model_copy(update={"text": instructions.inert(it.text)}) if isinstance(it, TextPart) else it

@@ -128,6 +128,15 @@ async def test_a_secret_in_a_prompts_files_makes_it_another_version_and_the_case
     assert set(done.then.sources).isdisjoint(case.sources)
 
 
+async def test_a_prompt_keeps_its_name_where_a_pattern_finds_it_and_the_case_replays() -> None:
+    agent = Agent(name="help", prompt="chat")
+    case = await case_of("At nine.", question="Is chat-all open, or the chat?", agent=agent)
+    other = loads(dumped(Redaction(SALT, own([r"chat(?:-all)?"]))(case)))
+    assert set(other.prompts) == {"chat"} and "chat" not in str(other.request)
+    done = await replay(other, agent)
+    assert done.as_recorded, (done.missing, done.difference)
+
+
 def test_a_pseudonym_has_the_shape_of_what_it_stands_for() -> None:
     made = pseudonym(ANNA, SALT)
     assert len(made) == len(ANNA) and made != ANNA
