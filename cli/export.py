@@ -18,14 +18,15 @@ MostMb = Annotated[float, typer.Option("--most-mb", min=0.001, help="Refuse a ca
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="The response's id: resp_…; for --trace a case's file, too.")],
+    run: Annotated[str, typer.Argument(help="The response's id: resp_…; or a case file.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file; `-` for standard output.")] = None,
     redact: Annotated[
         bool, typer.Option("--redact", help="Replace e-mail addresses, phone numbers, files and CUELIGHT_REDACT.")
     ] = False,
     generation: Annotated[int | None, typer.Option(help="Which generation; the newest by default.")] = None,
     trace: Annotated[
-        Path | None, typer.Option("--trace", help="Write what the models answered as a trace for `fake-model` instead.")
+        Path | None,
+        typer.Option("--trace", help="Write what the models answered as a trace for `fake-model` instead; `-` too."),
     ] = None,
     most_mb: MostMb = 20.0,
     data_dir: DataDir = None,
@@ -56,6 +57,9 @@ def _write_trace(case: Case, path: Path) -> None:
     from agent.testing.fake_model.recorded import trace_of
 
     found = trace_of(case)
+    if str(path) == "-":
+        typer.echo(found.dumped().decode(), nl=False)
+        return
     try:
         path.touch(mode=0o600)
         path.write_bytes(found.dumped())

@@ -68,7 +68,7 @@ def _check(what: str, expect: str | None, name: str | None, *, redact: bool) -> 
     if name is not None and not re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name):
         leave(Exit.USAGE, f"{plain(name, 80)!r} is no name for a test: use small letters, digits and `_`, 80 at most")
     if redact and is_file(what):
-        leave(Exit.USAGE, "--redact is for a run; this is a case already")
+        leave(Exit.USAGE, "--redact is for a run; of a case, `cuelight export FILE --redact` makes another one")
     if expect is not None and not expect.strip():
         leave(Exit.USAGE, "--expect says nothing: give words of the answer, or a /regular expression/")
     if (pattern := pattern_of(expect or "")) is not None:

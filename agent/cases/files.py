@@ -77,4 +77,4 @@ def _lean(case: Case) -> dict[str, Any]:
 
 
 def _mb(count: int) -> str:
-    return f"{count / 1e6:.1f}"
+    return f"{count / 1e6:.3g}"

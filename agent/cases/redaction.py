@@ -12,7 +12,7 @@ import orjson
 
 from agent.cases.case import Case
 from agent.cases.pseudonyms import Pseudonyms
-from agent.cases.sensitive import LEAST, SECRET_NAME, SECRETS, Rule
+from agent.cases.sensitive import LEAST, PLACEHOLDERS, SECRET_NAME, SECRETS, Rule
 from agent.errors import Misconfigured
 from agent.prompting import Prompt
 from agent.prompting.fence import CODE_CHARS, Fence
@@ -58,8 +58,7 @@ class Redaction:
         for secret in self.secrets:
             if len(secret) >= LEAST and (secret in whole or orjson.dumps(secret)[1:-1].decode() in whole):
                 found[secret] = "secret"
-        named = [value for part in _parts(told) for value in _named(part)]
-        found |= dict.fromkeys(named, "secret")
+        found |= dict.fromkeys(_of_fields(told), "secret")
         for rules, spared in ((SECRETS, ()), (self.rules, self.kept)):
             for rule in rules:
                 for text in texts:
@@ -192,17 +191,38 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(inner)
 
 
-def _named(value: Any, name: str = "") -> Iterator[str]:
-    """Values of fields that are called as secrets are."""
-    match value:
-        case str() if SECRET_NAME.match(name) and len(value) >= LEAST and any(it.isdigit() for it in value):
+def _of_fields(told: Told) -> Iterator[str]:
+    """What stands in fields that are called as secrets are; a word that is a field's name or a schema's is none."""
+    fields = list(_fields(list(_parts(told))))
+    said = {name.lower() for name, _ in fields} | PLACEHOLDERS
+    for name, value in fields:
+        if len(value) >= LEAST and SECRET_NAME.match(name) and value.lower() not in said:
             yield value
-        case dict():
-            for inner_name, inner in value.items():
-                yield from _named(inner, inner_name)
-        case list():
-            for inner in value:
-                yield from _named(inner, name)
+
+
+def _fields(whole: Any) -> Iterator[tuple[str, str]]:
+    """Every text with the name of its field, also of JSON that stands in a text; and every name, with none."""
+    ahead = [("", whole)]
+    while ahead:
+        match ahead.pop():
+            case name, str() as text:
+                yield name, text
+                ahead.append(("", _json(text)))
+            case name, list() as inner:
+                ahead += [(name, it) for it in inner]
+            case _, dict() as inner:
+                yield from ((name, "") for name in inner)
+                ahead += inner.items()
+
+
+def _json(text: str) -> Any:
+    """The object or list that a text is; else nothing."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _with(value: Any, other: Callable[[str], str]) -> Any:

@@ -26,15 +26,21 @@ class Rule:
     name: str
     pattern: re.Pattern[str]
     holds: Callable[[str], bool] = _anything
+    whole: bool = False
+    """All that the pattern finds, whatever groups it has."""
+    least: int = 4
 
     def find(self, text: str) -> Iterator[str]:
         for found in self.pattern.finditer(text):
-            value = found[1] if self.pattern.groups else found[0]
-            if value and len(value) >= 4 and self.holds(value):
+            value = found[1] if self.pattern.groups and not self.whole else found[0]
+            if value and len(value) >= self.least and self.holds(value):
                 yield value
 
 
-NAMED = r"(?:api[-_ ]?key|access[-_ ]?key|secret|token|passw(?:or)?d|pwd|authorization|credential)s?"
+NAMED = (
+    r"(?:(?:api|access|private|signing|master)[-_ ]?key|secret|token|passw(?:or)?d|passphrase|pwd|authorization"
+    r"|credential)s?"
+)
 """Names after which a secret stands."""
 
 SECRETS: Sequence[Rule] = (
@@ -46,6 +52,17 @@ SECRETS: Sequence[Rule] = (
     Rule("secret", re.compile(r"\b((?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,64})\b")),
     Rule("secret", re.compile(r"\b(eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{4,1024})")),
     Rule("secret", re.compile(r"[a-z]{2,12}://[^\s/:@]{0,80}:([^\s/@]{3,200})@")),
+    Rule("secret", re.compile(rf"(?i)[?&](?:[\w-]{{0,40}}[-_])?(?:{NAMED}|sig|signature)=([^\s&#\"'\\<>]{{6,512}})")),
+    Rule(
+        "secret",
+        re.compile(r"(?i)\bcookie[\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3}[^\s;=\"'\\]{1,80}=([^\s;\"'\\]{6,4096})"),
+        _looks_drawn,
+    ),
+    Rule(
+        "secret",
+        re.compile(r"(?i)\b(?:\w{0,20}sid|\w{0,20}sess(?:ion)?[-_]?(?:id)?)=([^\s&;#\"'\\<>]{6,4096})"),
+        _looks_drawn,
+    ),
     Rule(
         "secret",
         re.compile(rf"(?i){NAMED}\\{{0,3}}[\"']\s{{0,3}}[:=]\s{{0,3}}\\{{0,3}}[\"']([^\"'\\\n]{{6,512}})[\"'\\]"),
@@ -59,8 +76,11 @@ SECRETS: Sequence[Rule] = (
 )
 """Found in every case, whether or not it is to be redacted."""
 
-SECRET_NAME = re.compile(rf"(?i)^(?:.*[-_. ])?{NAMED}$")
+SECRET_NAME = re.compile(rf"^(?:.*[-_. ]|.*[a-z](?=[A-Z]))?(?i:{NAMED}|pass|cookie)$")
 """The name of a field that holds a secret."""
+
+PLACEHOLDERS = frozenset({"string", "number", "integer", "object", "boolean", "required", "optional", "unknown"})
+"""What schemas and their examples say in place of a secret."""
 
 PHONE = "|".join(
     (
@@ -83,7 +103,7 @@ def own(patterns: Sequence[str]) -> Sequence[Rule]:
     rules = []
     for pattern in patterns:
         try:
-            rules.append(Rule("pattern", re.compile(pattern)))
+            rules.append(Rule("pattern", re.compile(pattern), whole=True, least=2))
         except re.error as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
     return rules

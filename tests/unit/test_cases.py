@@ -74,7 +74,7 @@ def test_recorded_json_comes_back_byte_for_byte_and_in_its_own_order(text: str) 
 
 async def test_a_case_that_is_too_large_is_refused_with_what_to_do() -> None:
     case = await case_of(RIGHT)
-    with pytest.raises(TooLarge, match=r"MB and may have 0\.0: .* --most-mb"):
+    with pytest.raises(TooLarge, match=r"MB and may have 0\.01: .* --most-mb"):
         dumped(case, 10_000)
 
 

@@ -119,6 +119,54 @@ async def test_planted_secrets_are_in_no_export() -> None:
     assert done.as_recorded, "\n".join(done.missing.unlike if done.missing else [str(done.difference)])
 
 
+FIELDS = {
+    "password": "correct horse battery",
+    "clientSecret": "velvetharbour",
+    "set-cookie": "sid=8fj2Kd01mPq7",
+    "private_key": "plumoxbowlantern",
+}
+
+
+async def test_what_stands_in_a_field_of_a_secret_is_one_whatever_it_looks_like() -> None:
+    """In metadata, in a tool's arguments, and in JSON that a document quotes; and wherever else it stands then."""
+    page = PAGE.model_copy(update={"text": f"{PAGE.text} Opened with {' and '.join(FIELDS.values())}."})
+    case = await case_of(RIGHT, page=page, question=orjson.dumps({"open": [FIELDS]}).decode())
+    exported = Redaction(SALT)(case)
+    assert [it for it in FIELDS.values() if it in everywhere(exported)] == []
+    assert (await replay(exported, documents)).as_recorded
+
+
+async def test_json_as_deep_as_it_can_be_is_looked_through_like_any_other() -> None:
+    deep = '{"password": ' + "[" * 1000 + f'"{FIELDS["password"]}"' + "]" * 1000 + "}"
+    assert FIELDS["password"] not in everywhere(Redaction(SALT)(await case_of(RIGHT, question=deep)))
+
+
+async def test_a_word_that_a_field_of_a_secret_shares_with_a_schema_or_with_another_field_is_none() -> None:
+    question = orjson.dumps({"token": "answer", "password": "string", "secret": "citations"}).decode()
+    case = await case_of(RIGHT, question=question)
+    assert Redaction(SALT)(case) is case
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("see https://shop.example/x?user=7&token=abcdefghij#top", "abcdefghij"),
+        ("https://store.example/a?X-Amz-Signature=fe5f80f77d5fa3beca", "fe5f80f77d5fa3beca"),
+        ("Set-Cookie: sid=8fj2Kd01mPq7; Path=/", "8fj2Kd01mPq7"),
+        ("cookie: theme=dark; sid=8fj2Kd01mPq7", "8fj2Kd01mPq7"),
+    ],
+)
+def test_secrets_are_found_in_addresses_and_cookies(text: str, secret: str) -> None:
+    assert secret in [value for rule in SECRETS for value in rule.find(text)]
+
+
+async def test_a_pattern_of_ones_own_replaces_all_that_it_finds_short_names_and_groups_too() -> None:
+    case = await case_of(RIGHT, question="I am Bob, a friend of Ada and of Ada Lovelace")
+    other = Redaction(SALT, own([r"Bob", r"Ada( Lovelace)?"]))(case)
+    for name in ("Bob", "Ada", "Lovelace"):
+        assert name in everywhere(case) and name not in everywhere(other)
+
+
 async def test_a_secret_in_a_prompts_files_makes_it_another_version_and_the_case_replays() -> None:
     case = await case_of(RIGHT)
     files = dict(next(iter(case.sources.values())))
@@ -183,7 +231,11 @@ def test_phone_numbers_are_found_as_people_write_them(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 200_000, "a@" * 100_000, "+1 " * 60_000, "eyJ" + "a." * 90_000, "bearer " * 30_000]
+    "text",
+    [
+        *("a" * 200_000, "a@" * 100_000, "+1 " * 60_000, "eyJ" + "a." * 90_000, "bearer " * 30_000),
+        *("?a-" * 60_000, "?" + "-" * 200_000, "cookie: " + "a=b; " * 40_000, "cookie: " * 20_000),
+    ],
 )
 def test_hostile_texts_are_looked_through_in_no_time(text: str) -> None:
     found: Sequence[str] = [value for rule in (*SECRETS, *PERSONAL) for value in rule.find(text)]
