@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from agent.cases.case import Asked, Attempt, Case
@@ -89,6 +90,8 @@ CODES: Mapping[str, Row] = {
 """By the code of a failed run. Any other code was raised by an agent's own code, which can be mended."""
 
 LATE = "deadline_exceeded"
+TAKEN_UP_S = 2.0
+"""Work that was put off is found by a sweep: until so long after its time, nobody was missing."""
 ENGINES = frozenset({"ledger", "streams", "unfamiliar", "gone"})
 """Classes of failed attempts that no step met."""
 
@@ -135,17 +138,27 @@ def spent_s(case: Case) -> Mapping[str, float]:
     without an answer, and waits after them), `waiting` (nobody was at it).
     """
     ours = world = 0.0
-    for attempt in case.attempts:
+    for attempt, following in zip_longest(case.attempts, case.attempts[1:]):
         unanswered = sum(_took_s(it, case) for it in attempt.asked if it.answer is None and it.type != CallTool.type)
         took = _between(attempt.began_at, attempt.ended_at or _ended(case))
         ours, world = ours + max(0.0, took - unanswered), world + unanswered
         if attempt.delay_s and attempt.error_kind not in ENGINES:
+            put_off = _put_off_s(attempt, following)
             if _is_world(attempt):
-                world += attempt.delay_s
+                world += put_off
             else:
-                ours += attempt.delay_s
+                ours += put_off
     total = _between(case.run.began_at, _ended(case))
     return {"ours": ours, "world": world, "waiting": max(0.0, total - ours - world)}
+
+
+def _put_off_s(attempt: Attempt, following: Attempt | None) -> float:
+    """How long work was put off: for its delay, and until somebody took it up, if that was soon."""
+    delay_s = attempt.delay_s or 0.0
+    if following is None or attempt.ended_at is None:
+        return delay_s
+    waited_s = _between(attempt.ended_at, following.began_at)
+    return waited_s if delay_s < waited_s < delay_s + TAKEN_UP_S else delay_s
 
 
 def _is_world(attempt: Attempt) -> bool:

@@ -100,6 +100,18 @@ OURS = ("ours", Kind.MENDABLE, False)
         ([attempt(0, 10, call(9, answered=False))], "world", Kind.WORLD, False),
         ([attempt(0, 2, call(1.5, answered=False), delay_s=8.0, error_kind="server")], "world", Kind.WORLD, False),
         (
+            [attempt(it, it, delay_s=0.9, error_kind="rate_limited") for it in range(0, 10, 2)],
+            "world",
+            Kind.WORLD,
+            False,
+        ),
+        (
+            [attempt(it, it, delay_s=0.9, error_kind="rate_limited") for it in (0, 1, 9)],
+            "waiting",
+            Kind.WORLD,
+            True,
+        ),
+        (
             [attempt(0, 7, call(7, answered=True)), attempt(7, 10, call(3, answered=False))],
             "ours",
             Kind.MENDABLE,

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from agent import Agent, Budget, CallModel, Draft, Found, ModelAnswer, Search
 from agent.agents import chat, documents
 from agent.cases import Case, dumped, loads, read
+from agent.cases.comparing import sections
 from agent.effects import CallTool
 from agent.errors import Misconfigured, Permanent, Transient
 from agent.events import Usage
@@ -281,6 +282,18 @@ async def test_settings_count_from_where_the_fork_begins() -> None:
     assert lenient.now.ending.type == "answer.accepted" and not lenient.served
     told = await forked(case, changes('no_answer_text="Nobody knows."', "request.temperature=0.5"))
     assert "+temperature: 0.5" in told.unanswered.unlike  # type: ignore[union-attr]
+
+
+async def test_a_call_that_was_not_made_for_its_model_was_on_hold_is_not_made_in_a_fork_either() -> None:
+    told: dict[str, Any] = orjson.loads(dumped(await case_of(Transient("gone", kind="server"), RIGHT)))
+    put_off = told["attempts"][1]
+    (asked,) = put_off["asked"]
+    fault = {"error": "Held", "kind": "server", "message": "on hold", "wait_s": 2.0}
+    put_off |= {"asked": [], "refused": [{"hash": asked["hash"], "type": "call_model", "model": "m", "fault": fault}]}
+    told["cost"]["calls"] -= 1
+    done = await forked(loads(orjson.dumps(told)))
+    assert done.difference is None and [it.name for it in sections(done.then, done.now) if not it.same] == []
+    assert [it.fault.kind for it in done.now.attempts[1].refused] == ["server"]
 
 
 async def test_a_step_that_the_run_has_not_is_refused_with_those_that_it_has() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from agent import settings
 from agent.approvals import Decision
-from agent.cases import Asked, Case
+from agent.cases import Asked, Case, Refused
 from agent.cases.case import closed
 from agent.definition import Agent, BoundAgent, load
 from agent.effects import AnyEffect, Ask, CallModel, CallTool, Effect
@@ -27,7 +27,7 @@ from agent.envelope import seal
 from agent.errors import Misconfigured
 from agent.events import RequestReceived
 from agent.faults import Fault
-from agent.ports import Begun, Delivery, Ledger, NewRun, Streams
+from agent.ports import Begun, Call, Delivery, Ledger, NewRun, Streams
 from agent.prompting import PromptBook
 from agent.testing.chain import Chain
 from agent.testing.clock import HeldClock
@@ -40,6 +40,7 @@ from agent.testing.rerun import How, Rerun, Served, named
 from agent.testing.script import Script, Unscripted
 from workers.decide import Decider
 from workers.handle import handle
+from workers.pacing import Pacing
 from workers.perform import Models, Perform, Quote
 from workers.tools import Tools
 from workers.watch import Watch, Watched
@@ -157,6 +158,14 @@ class Then:
             return await self.script(effect)
         return await self._otherwise(effect, begun, perform, hung=hung)
 
+    def refused(self, effect: AnyEffect) -> Fault | None:
+        """Why a call is not made at all: its model was on hold then."""
+        same = self._same(effect) if isinstance(self.past.coming(effect), Refused) else None
+        if not isinstance(same, Refused):
+            return None
+        self._note(effect, "recorded", same.fault)
+        return same.fault
+
     def _is_real(self, effect: AnyEffect) -> bool:
         """Whether it is a call of a tool that is made for real."""
         return isinstance(effect, CallTool) and effect.tool in self.real
@@ -269,8 +278,23 @@ class Now:
 
     async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
         agents, watch = {self.bound.name: self.bound}, Until(self.world.then)
-        decide = Decider(agents, self.world, ledger, self.book, NoArchive(), watch=watch)
+        decide = Decider(agents, self.world, ledger, self.book, NoArchive(), watch=watch, pacing=Turns(self.world.then))
         await handle(delivery, decide=decide, ledger=ledger, streams=streams)
+
+
+class Turns(Pacing):
+    """Lets every call in that was let in then."""
+
+    def __init__(self, then: Then) -> None:
+        super().__init__()
+        self._then = then
+
+    @asynccontextmanager
+    async def turn(self, begun: Begun, call: Call) -> AsyncIterator[None]:
+        fault = self._then.refused(call.effect)
+        if fault is not None:
+            raise fault.again()
+        yield
 
 
 class Until(Watch):

@@ -28,9 +28,13 @@ class Question:
         """Whether all that came of it has been given."""
         return self.given >= len(self.came)
 
-    def next(self) -> Came:
+    @property
+    def coming(self) -> Came:
         """What came of it next; once there is no more, what came of it last."""
-        found = self.came[min(self.given, len(self.came) - 1)]
+        return self.came[min(self.given, len(self.came) - 1)]
+
+    def next(self) -> Came:
+        found = self.coming
         self.given += 1
         return found
 
@@ -57,6 +61,11 @@ class Past:
         for question in self._known.values():
             self._then[question.kind].append(question)
         self._now: dict[Kind, dict[str, int]] = defaultdict(dict)
+
+    def coming(self, effect: AnyEffect) -> Came | None:
+        """What `same` will give."""
+        found = self._known.get(effect.hash())
+        return found.coming if found else None
 
     def same(self, effect: AnyEffect) -> Came | None:
         """What came of this very question."""
