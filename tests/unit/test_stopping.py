@@ -1,7 +1,9 @@
-"""How a jobs process hears that it shall stop."""
+"""How a process hears that it shall stop."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from cli.loop import run_until_stopped
 from workers.jobs.office import Office
 from workers.jobs.process import OfficeWorker, Stopping
 
@@ -52,3 +55,23 @@ def test_a_second_signal_ends_the_process_as_usual(told: Told) -> None:
     Stopping(cast(Office, told)).install()
     signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+
+
+class Finalized:
+    """Rubbish in a circle, while whose removal Ctrl-C comes: what is raised there is lost."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_that_comes_while_a_command_still_begins_stops_it(told: Told) -> None:
+    async def main(stop: asyncio.Event) -> None:
+        told.words.append("stopped" if stop.is_set() else "missed")
+
+    Finalized()
+    run_until_stopped(main)
+    assert told.words == ["stopped"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
