@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -59,7 +59,8 @@ def show(console: Console, all: Sequence[Sheet]) -> None:
         console.print(text(sheet.title, "bold"))
         table = Table(box=None, header_style="dim", pad_edge=False)
         for name in sheet.columns:
-            table.add_column(name, overflow="fold", justify="right" if name in NUMBERS else "left")
+            justify: JustifyMethod = "right" if name in NUMBERS else "left"
+            table.add_column(name, overflow="fold", justify=justify, no_wrap=name == "run")
         for row in sheet.rows:
             table.add_row(*(text(cell, STYLES.get(cell, ""), MOST_CHARS) for cell in row))
         console.print(table)

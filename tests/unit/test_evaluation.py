@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 from random import Random
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from agent.evaluation import (
+    QUALITY,
     Account,
     BadDataset,
     Data,
@@ -35,7 +38,7 @@ from agent.evaluation import (
 from agent.evaluation import report as reports
 from agent.evaluation.dataset import MOST_LINES, MOST_PROBLEMS
 from agent.events import AnswerAccepted, Citation, Passage
-from cli.scoreboard import markdown, sheets, sheets_of
+from cli.scoreboard import markdown, sheets, sheets_of, show
 
 MILL = "The old mill was restored in 1958 by volunteers from the village."
 PASSAGE = Passage(id="psg_1", label="p1", document_id="docs/mill.md", title="The mill", source="mill.md", text=MILL)
@@ -299,6 +302,14 @@ def test_failures_are_counted_by_their_reason_and_latency_is_that_of_answers() -
     failed = Scored(id="f", digest="d", run="r", status="failed", code="deadline", scores={"answered": 0}, latency_s=9)
     some = report([line(0, latency_s=1.0), failed])
     assert (some.failures, some.values("latency_s"), some.values("answered")) == ({"deadline": 1}, [1.0], [1.0, 0.0])
+
+
+def test_the_run_of_a_line_that_fell_short_stands_in_one_piece_however_much_it_lacks() -> None:
+    run = "resp_01a217cdf6d97c14b085f6b49dc45a4f"
+    short = Scored(id="w", digest="d", run=run, status="completed", scores=dict.fromkeys(QUALITY, 0.0))
+    paper = StringIO()
+    show(Console(file=paper, width=80), list(sheets(report([short]), draw())))
+    assert run in paper.getvalue()
 
 
 @pytest.mark.parametrize("hostile", ["<img src=x>", "`a|b`", "[x](http://evil)", "@team", "*a* | b", "a``b"])
