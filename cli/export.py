@@ -9,6 +9,7 @@ import typer
 
 from agent.cases import Case, TooLarge, dumped, written
 from agent.cases.files import SUFFIX
+from agent.doctor.finding import counted
 from cli.case_of import case_of
 from cli.exits import Exit, errors, leave
 from cli.find import DataDir, settings_for
@@ -65,4 +66,4 @@ def _write_trace(case: Case, path: Path) -> None:
         path.write_bytes(found.dumped())
     except OSError as error:
         leave(Exit.FAILED, f"{path} cannot be written: {error.strerror}")
-    errors.print(f"{path}: {len(found.lines)} calls of models", markup=False, soft_wrap=True)
+    errors.print(f"{path}: {counted(len(found.lines), 'call')} of models", markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from agent.adapters.ledger.story import Row, RunStory
+from agent.doctor.finding import counted
 from agent.envelope import Sealed, unseal
 from agent.errors import AgentError
 from agent.events import (
@@ -213,7 +214,7 @@ def _end(story: RunStory) -> Iterable[Text]:
     calls = sum(row["effect_type"] == "call_model" for row in story.calls)
     took = _since(run["ended_at"], run["reopened_at"] or run["created_at"])
     tokens = f"{run['input_tokens']}+{run['output_tokens']} tokens"
-    counts = f"{len(story.attempts)} attempts, {calls} model calls, {tokens}"
+    counts = f"{counted(len(story.attempts), 'attempt')}, {counted(calls, 'model call')}, {tokens}"
     yield Text("  ").join(
         [
             text(f"{run['status']} after {took}", f"bold {STATUS_STYLE.get(run['status'], 'yellow')}"),

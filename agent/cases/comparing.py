@@ -174,7 +174,7 @@ def _verdicts(case: Case) -> Iterator[str]:
 def _cost(case: Case) -> Iterator[str]:
     cost = case.cost
     usd = "unknown" if cost.cost_usd is None else f"{cost.cost_usd:f} USD"
-    yield f"{cost.calls} calls, {usd}"
+    yield f"{cost.calls} {'call' if cost.calls == 1 else 'calls'}, {usd}"
     yield f"{cost.usage.input_tokens} input and {cost.usage.output_tokens} output tokens"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from agent.cases import NotACase, TooLarge, Unexportable, dumped, loads, made, read, written
 from agent.cases.case import closed, opened
+from agent.cases.comparing import sections
 from agent.cases.making import check
 from agent.effects import read_effect
 from agent.errors import Overloaded, Permanent
@@ -39,6 +40,12 @@ async def test_a_case_holds_the_request_the_prompts_the_events_and_all_that_was_
     assert fault is not None
     assert (fault.error, fault.kind, fault.wait_s, fault.message) == ("Overloaded", "rate_limited", 3.0, "slow down")
     assert (case.run.status, case.ending.type, case.cost.calls) == ("completed", "answer.accepted", 3)
+
+
+async def test_its_cost_reads_as_people_write_it() -> None:
+    one, two = [await case_of(*replies) for replies in ([RIGHT], [WRONG, RIGHT])]
+    told = {it.name: it for it in sections(one, two)}["cost"]
+    assert (told.then[0], told.now[0]) == ("1 call, unknown", "2 calls, unknown")
 
 
 async def test_what_was_answered_is_found_by_its_question_whichever_attempt_asked_it() -> None:
