@@ -92,6 +92,9 @@ def run(wish: Wish, settings: Settings) -> None:
         leave(Exit.FAILED, plain(f"{error}: a step or a check of the agent does so by itself"))
     if wish.out is not None:
         _write(done, wish, settings)
+    if unused := trial.lines.unused:
+        told = f"{unused} of the lines of --answer and --script: no new question was asked that they are for"
+        errors.print(text(told, "yellow"), soft_wrap=True)
     if wish.as_json:
         machine.tell(as_values(done, wish.mode, wish.changes.told()))
     else:

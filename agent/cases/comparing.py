@@ -141,7 +141,8 @@ def _costs(then: Case, now: Case) -> Difference | None:
 
 
 def _prompts(case: Case) -> Iterator[str]:
-    for asked in case.asked():
+    """Those of earlier generations too, as far as what was said to them was used again."""
+    for asked in (*(it for it in case.earlier if it.answer is not None), *case.asked()):
         effect = asked.effect
         if asked.type == CallModel.type and isinstance(effect, dict):
             yield f"{effect['model']} with {effect['prompt']}"

@@ -296,6 +296,16 @@ async def test_a_call_that_was_not_made_for_its_model_was_on_hold_is_not_made_in
     assert [it.fault.kind for it in done.now.attempts[1].refused] == ["server"]
 
 
+async def test_what_an_earlier_generation_was_answered_stands_with_the_prompts_of_the_one_that_uses_it() -> None:
+    case = await case_of(RIGHT)
+    told: dict[str, Any] = orjson.loads(dumped(case))
+    told["earlier"] = [{**it, "generation": 1, "seq": 2} for it in told["attempts"][1].pop("asked")]
+    later = loads(orjson.dumps(told))
+    assert [it.name for it in sections(case, later) if not it.same] == []
+    done = await forked(later)
+    assert done.difference is None and [it.name for it in sections(later, done.now) if not it.same] == []
+
+
 async def test_a_step_that_the_run_has_not_is_refused_with_those_that_it_has() -> None:
     case = await case_of(RIGHT)
     with pytest.raises(Misconfigured, match=r"no step '9'; there is 1 \(retrieve\), 2 \(generate\), 3 \(validate\)"):

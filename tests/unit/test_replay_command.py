@@ -85,6 +85,12 @@ def test_a_what_if_tells_where_each_answer_came_from_and_shows_both_runs(replay:
     assert told["paid_now"] == {"calls": 0, "cost_usd": "0"} and not told["parts"]["verdicts"]["same"]
 
 
+def test_lines_that_no_question_was_for_are_told(replay: Type) -> None:
+    assert "1 of the lines" in replay("--what-if", "--answer", GOOD).stderr
+    assert "of the lines" not in replay("--what-if", "--model", "large", "--answer", GOOD).stderr
+    assert "1 of the lines" in replay("--what-if", "--model", "large", "--answer", GOOD, "--answer", "more").stderr
+
+
 def test_where_nobody_may_answer_it_ends_with_1_and_the_question(replay: Type) -> None:
     done = replay("--what-if", "--model", "large")
     assert done.exit_code == 1

@@ -63,6 +63,11 @@ class Lines(Script):
         told: list[Line | OtherLine] = [Line(answer=words, times=1) for words in answers]
         return cls([*told, *(read(path) if path is not None else ())])
 
+    @property
+    def unused(self) -> int:
+        """How many lines were for no question that was asked."""
+        return len(self._placed) - len(self._used)
+
     def has(self, effect: AnyEffect) -> bool:
         """Whether there is a line for this question."""
         return self._find(effect) is not None
