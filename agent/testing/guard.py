@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from ipaddress import ip_address
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -18,8 +21,8 @@ class LiveCall(BaseException):
 
 CALLERS = (
     ("agent.adapters.model.book", "ModelBook", "call"),
-    ("openai", "AsyncAPIClient", "request"),
-    ("openai", "SyncAPIClient", "request"),
+    ("openai._base_client", "AsyncAPIClient", "request"),
+    ("openai._base_client", "SyncAPIClient", "request"),
 )
 """What calls models, whichever way it gets there."""
 TRANSPORTS = (
@@ -35,20 +38,75 @@ def forbid_live_calls(*, loopback: bool = True) -> Iterator[None]:
     This machine's own addresses may be reached with `loopback`; a model may not be called there either. Libraries that
     bring network code of their own, not Python's, are not held back.
     """
-    with mock.patch.multiple(
-        socket.socket,
-        connect=_watched(socket.socket.connect, loopback),
-        connect_ex=_watched(socket.socket.connect_ex, loopback),
+    started: list[Any] = []
+
+    def hold_back(module: str) -> None:
+        for patch in (_patched(*it, loopback) for it in (*CALLERS, *TRANSPORTS) if it[0] == module):
+            if patch is not None:
+                patch.start()
+                started.append(patch)
+
+    with (
+        mock.patch.multiple(
+            socket.socket,
+            connect=_watched(socket.socket.connect, loopback),
+            connect_ex=_watched(socket.socket.connect_ex, loopback),
+        ),
+        mock.patch.object(socket, "getaddrinfo", _looked_up(socket.getaddrinfo)),
+        _imported([it[0] for it in (*CALLERS, *TRANSPORTS)], hold_back),
     ):
-        patched = [_patched(*it, loopback) for it in (*CALLERS, *TRANSPORTS) if it[0] in sys.modules]
-        started = [it for it in patched if it is not None]
-        for patch in started:
-            patch.start()
         try:
             yield
         finally:
-            for patch in started:
+            for patch in reversed(started):
                 patch.stop()
+
+
+@contextmanager
+def _imported(names: Sequence[str], tell: Callable[[str], None]) -> Iterator[None]:
+    """Tells of each of these modules that is there, and of the others once they are imported."""
+    for name in dict.fromkeys(names):
+        if name in sys.modules:
+            tell(name)
+    finder = _Finder({name for name in names if name not in sys.modules}, tell)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Finder(MetaPathFinder):
+    """Leaves finding to the others, and tells when what they found has been run, as long as it is asked."""
+
+    def __init__(self, names: set[str], tell: Callable[[str], None]) -> None:
+        self._names, self._tell = names, tell
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in self._names:
+            return None
+        self._names.remove(name)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_and_tell(module: ModuleType) -> None:
+                run(module)
+                if self in sys.meta_path:
+                    self._tell(name)
+
+            spec.loader.exec_module = run_and_tell  # type: ignore[method-assign]
+        return spec
+
+
+def _looked_up(lookup: Any) -> Any:
+    def watching(host: Any, *args: Any, **more: Any) -> Any:
+        name = host.decode(errors="replace") if isinstance(host, bytes) else host
+        if name and not (_is_number(name) or is_here(name) or name == socket.gethostname()):
+            raise LiveCall(f"something looks up {name}, and nothing may call out here")
+        return lookup(host, *args, **more)
+
+    return watching
 
 
 def _watched(connect: Any, loopback: bool) -> Any:
@@ -62,7 +120,7 @@ def _watched(connect: Any, loopback: bool) -> Any:
 
 
 def _patched(module: str, owner: str, name: str, loopback: bool) -> Any:
-    found = getattr(import_module(module), owner, None)
+    found = getattr(sys.modules[module], owner, None)
     if found is None or not hasattr(found, name):
         return None
     real, calls_models = getattr(found, name), (module, owner, name) in CALLERS
@@ -78,7 +136,14 @@ def _patched(module: str, owner: str, name: str, loopback: bool) -> Any:
 
 def is_here(host: str) -> bool:
     """Whether a host is this machine by its loopback."""
-    try:
+    if _is_number(host):
         return ip_address(host.partition("%")[0]).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    return True

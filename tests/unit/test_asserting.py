@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +109,34 @@ async def test_no_library_calls_out_where_nothing_may() -> None:
                 await client.get("http://192.0.2.1/")
         with httpx.Client() as client, pytest.raises(LiveCall):
             client.get("http://192.0.2.1/")
+
+
+async def test_a_name_of_another_machine_is_not_looked_up_whether_there_is_a_network_or_not() -> None:
+    with forbid_live_calls():
+        with pytest.raises(LiveCall, match=re.escape("looks up models.example")):
+            socket.create_connection(("models.example", 443), timeout=5)
+        with pytest.raises(LiveCall, match=re.escape("looks up models.example")):
+            await asyncio.open_connection("models.example", 443)
+        for here in ("localhost", b"127.0.0.1", None, socket.gethostname()):
+            assert socket.getaddrinfo(here, 80)
+
+
+@pytest.mark.parametrize("early", ["import openai", ""])
+def test_a_client_of_models_calls_none_here_however_late_it_is_imported(early: str) -> None:
+    code = f"""
+{early}
+from agent.testing import LiveCall, forbid_live_calls
+with forbid_live_calls():
+    import openai
+    try:
+        openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0).models.list()
+    except LiveCall as error:
+        print(error)
+from openai._base_client import SyncAPIClient
+assert SyncAPIClient.request.__module__ == "openai._base_client"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "calls a model" in done.stdout and done.returncode == 0, done.stderr
 
 
 async def test_a_model_is_not_called_on_this_machine_either() -> None:
