@@ -13,7 +13,7 @@ from agent.testing.faults import fault
 
 Asked = TypeVar("Asked", bound=AnyEffect)
 Said = BaseModel | Exception
-Line = Iterable[Said] | Callable[[Any], Said]
+Line = Said | Iterable[Said] | Callable[[Any], Said]
 """Answers for the asks of one effect type, each given once and in order; or a function that answers them all."""
 
 
@@ -30,7 +30,7 @@ class Script:
 
     An exception in the table is raised instead of returned. Instead of a table there may be a model's answers alone:
     `Script(says("Noon."))`. `faults` are what its first calls meet before that, by name or as `fault` makes them.
-    Raises `Unscripted` for an effect that has no line, or none left.
+    Raises `TypeError` for what is no table or no line, and `Unscripted` for an effect that has no line, or none left.
     """
 
     def __init__(
@@ -42,8 +42,10 @@ class Script:
         self.asked: list[AnyEffect] = []
         self._lines: dict[type[AnyEffect], deque[Said] | Callable[[Any], Said]] = {}
         table: Mapping[Any, Line] = {CallModel: [lines, *more]} if isinstance(lines, Said) else lines or {}
+        if not isinstance(table, Mapping):
+            raise TypeError(f"{table!r} is no table of answers by effect; one answer of a model is says(...)")
         for effect, line in table.items():
-            self._lines[_kind(effect)] = line if callable(line) else deque(line)
+            self._lines[_kind(effect)] = _line(line)
         self._faults = deque(fault(it) if isinstance(it, str) else it for it in faults)
 
     async def __call__(self, effect: Effect[Answer], /) -> Answer:
@@ -89,6 +91,16 @@ class Script:
         if not line:
             raise Unscripted(f"the script has no line left for {effect.type!r}, ask {len(self.of(type(effect)))}")
         return line.popleft()
+
+
+def _line(line: Line) -> deque[Said] | Callable[[Any], Said]:
+    if isinstance(line, Said):  # a model is iterable, too: over its fields
+        return deque([line])
+    if callable(line):
+        return line
+    if isinstance(line, str) or not isinstance(line, Iterable):
+        raise TypeError(f"{line!r} is no line: that is an answer, several in a list, or a function")
+    return deque(line)
 
 
 def _kind(effect: type[AnyEffect] | str) -> type[AnyEffect]:

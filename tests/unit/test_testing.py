@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,22 @@ async def test_a_script_gives_its_answers_in_order_and_keeps_what_was_asked() ->
     assert await script(SEARCH) == FOUND
     assert script.asked == [SEARCH, SEARCH] == script.of(Search)
     assert script.left() == {}
+
+
+async def test_one_answer_needs_no_list() -> None:
+    script = Script({Search: FOUND})
+    assert script.left() == {"search": 1} and await script(SEARCH) == FOUND
+    with pytest.raises(Unscripted, match="no line left"):
+        await script(SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [("Noon.", "is no table"), ([FOUND], "is no table"), ({Search: "Noon."}, "is no line"), ({Search: 3}, "is no line")],
+)
+def test_what_is_no_script_is_refused_with_what_there_is(lines: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Script(lines)
 
 
 async def test_a_script_may_answer_with_a_function() -> None:
