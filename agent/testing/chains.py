@@ -7,9 +7,9 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.cases import Case
 from agent.definition import Agent, BoundAgent
@@ -20,6 +20,7 @@ from agent.testing.replaying import again, as_recorded, bound_for
 from agent.testing.rerun import Rerun
 from agent.testing.script import Script
 
+T = TypeVar("T")
 SURVIVED = 86
 """The exit code of a process that ran a case again and is still there; no other code stands for that."""
 LONGEST_S = 60.0
@@ -51,7 +52,7 @@ class Chains:
         named = agent or case.agent.spec or self.agent or None
         if apart:
             _survive(case, script, named, real)
-        return asyncio.run(again(case, script, agent=named, real=real))
+        return _run(again(case, script, agent=named, real=real))
 
     def as_recorded(self, case: Case, agent: Agent | str | None = None) -> Rerun:
         """A case replayed as it was recorded, attempt by attempt: for what no step can meet here.
@@ -60,12 +61,22 @@ class Chains:
         """
         __tracebackhide__ = True
         bound, book = bound_for(case, agent or case.agent.spec or self.agent or None)
-        done = asyncio.run(as_recorded(case, bound, book))
+        done = _run(as_recorded(case, bound, book))
         if not done.as_recorded:
             what = str(done.missing) if done.missing else done.difference.what if done.difference else ""
             raise AssertionError(f"the run does not come again as it was recorded: {what}")
         story = _story(done.now, bound)
         return Rerun(story.ending, story.events, story.view, case, bound)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    __tracebackhide__ = True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    work.close()
+    raise RuntimeError("a test that runs a case again is a plain `def`; in a coroutine await agent.testing.replaying.again")
 
 
 def _survive(case: Case, script: Script | None, agent: Agent | str | None, real: Collection[str]) -> None:

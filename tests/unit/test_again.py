@@ -28,6 +28,7 @@ from agent.testing import (
     says,
 )
 from agent.testing.cases import case_rows
+from agent.testing.chains import Chains
 from agent.testing.replaying import again
 from agent.tools import ToolContext, tool
 from tests.runs import QUESTION, RIGHT, WRONG, case_of, chain
@@ -222,3 +223,10 @@ async def test_an_agent_that_cannot_be_had_is_refused() -> None:
     case: Case = await case_of(RIGHT)
     with pytest.raises(Misconfigured, match="name it as module:attribute"):
         await again(case)
+
+
+@pytest.mark.parametrize("named", ["again", "as_recorded"])
+async def test_a_coroutine_is_told_how_it_runs_a_case_again(named: str) -> None:
+    case = await case_of(RIGHT)
+    with pytest.raises(RuntimeError, match="plain `def`"):
+        getattr(Chains(), named)(case, agent=documents)
