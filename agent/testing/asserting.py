@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from agent.events import AnswerAccepted, AnswerDrafted, Citation, DraftRejected, Event, RunFailed
 from agent.testing.chain import Story
@@ -96,7 +96,7 @@ def told(story: Story) -> str:
 
 def seen_of(story: Story) -> str:
     """All that a client or a reader of the feed gets to see of it."""
-    return "\n".join([shown_of(story.ending), *(str(event.public()) for event in story.events)])
+    return "\n".join([shown_of(story.ending), *(value for event in story.events for value in event.public().values())])
 
 
 def _fail(what: str, story: Story) -> NoReturn:
@@ -120,11 +120,18 @@ def _drafted(event: Event) -> str:
 
 def shown_of(ending: Event) -> str:
     """All that a client may be told of the ending."""
-    texts = [ending.model_dump_json()]
-    if isinstance(ending, AnswerAccepted):
-        texts += [ending.text, *(citation.quote for citation in ending.citations), *ending.reasoning]
-        texts += [call.arguments for call in ending.calls]
-    return "\n".join(texts)
+    return "\n".join([ending.model_dump_json(), *_texts(ending.model_dump(mode="json"))])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in it as it is read: in JSON its quotes and the ends of its lines are written in another way."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from (text for inner in value.values() for text in _texts(inner))
+        case list():
+            yield from (text for inner in value for text in _texts(inner))
 
 
 def _line(event: Event) -> str:

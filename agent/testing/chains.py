@@ -76,7 +76,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except RuntimeError:
         return asyncio.run(work)
     work.close()
-    raise RuntimeError("a test that runs a case again is a plain `def`; in a coroutine await agent.testing.replaying.again")
+    raise RuntimeError(
+        "a test that runs a case again is a plain `def`; in a coroutine await agent.testing.replaying.again"
+    )
 
 
 def _survive(case: Case, script: Script | None, agent: Agent | str | None, real: Collection[str]) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from agent.adapters.model.offline import OfflineModel
 from agent.agents import chat
 from agent.effects import CallModel
 from agent.errors import Permanent
+from agent.events import AnswerDrafted, RunFailed
 from agent.request import Message
 from agent.settings import Settings
 from agent.testing import (
@@ -83,6 +84,14 @@ async def test_every_fault_has_its_way_through_a_chain(name: str) -> None:
     told = await chain(*[fault(name, **({"retry_after_s": 30} if name == "rate_limited" else {}))] * 20).ask(QUESTION)
     assert told.view.calls > 0
     assert told.ending.type in ("run.failed", "answer.accepted")
+
+
+def test_what_was_shown_is_found_however_json_writes_it() -> None:
+    draft = 'He said "nine\nlives"'
+    drafted = AnswerDrafted(draft=draft, model="m", endpoint="e", prompt="p@1")
+    failed = RunFailed(code="no_valid_answer", message=f"The draft was: {draft}")
+    with pytest.raises(AssertionError, match="was shown"):
+        assert_never_shown(Story(failed, (drafted, failed), cast(Any, None)), draft)
 
 
 def test_a_fault_or_a_question_that_is_none_is_refused() -> None:

@@ -60,7 +60,12 @@ async def test_one_answer_needs_no_list() -> None:
 
 @pytest.mark.parametrize(
     ("lines", "told"),
-    [("Noon.", "is no table"), ([FOUND], "is no table"), ({Search: "Noon."}, "is no line"), ({Search: 3}, "is no line")],
+    [
+        ("Noon.", "is no table"),
+        ([FOUND], "is no table"),
+        ({Search: "Noon."}, "is no line"),
+        ({Search: 3}, "is no line"),
+    ],
 )
 def test_what_is_no_script_is_refused_with_what_there_is(lines: Any, told: str) -> None:
     with pytest.raises(TypeError, match=told):
