@@ -8,6 +8,8 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from cli.plain import paragraphs
+
 errors = Console(stderr=True, highlight=False)
 
 
@@ -27,7 +29,12 @@ class Exit(IntEnum):
     """`doctor` found something that wants to be looked at, and no fault."""
 
 
+def complain(message: object) -> None:
+    """Say on standard error what is wrong, whatever stands in it: no terminal obeys it."""
+    errors.print(f"cuelight: {paragraphs(str(message))}", markup=False, soft_wrap=True)
+
+
 def leave(code: Exit, message: str) -> NoReturn:
     """End with one sentence on standard error."""
-    errors.print(f"cuelight: {message}", markup=False, soft_wrap=True)
+    complain(message)
     raise typer.Exit(code)

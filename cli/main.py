@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 from agent.errors import Misconfigured, Transient
-from cli.exits import Exit, errors
+from cli.exits import Exit, complain
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "init"),
@@ -77,10 +77,10 @@ def main() -> None:
     try:
         build(sys.argv[1:])()
     except Misconfigured as error:
-        errors.print(f"cuelight: {error}", markup=False, soft_wrap=True)
+        complain(error)
         sys.exit(Exit.REFUSED)
     except Transient as error:
-        errors.print(f"cuelight: {error}", markup=False, soft_wrap=True)
+        complain(error)
         sys.exit(Exit.FAILED)
 
 

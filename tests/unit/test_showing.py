@@ -1,19 +1,41 @@
-"""What `cuelight show` tells of a run that mending is part of."""
+"""What commands show: what `cuelight show` tells of a run that mending is part of, and what they fail of."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 
+import pytest
+import typer
 from rich.console import Console
 
 from agent.adapters.ledger.story import RunStory
 from agent.envelope import index, seal
 from agent.events import CATALOGUE, AnswerAccepted
+from cli.exits import Exit, leave
+from cli.main import main
 from cli.telling import tell
 
 AT = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_what_a_command_fails_of_says_nothing_that_a_terminal_obeys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "x\x1b[2J.trace.jsonl"
+    trace.write_text('{"cuelight_trace": 1}\n{"prompt": "a", "attempt": 1, "answer": "x", "b\\u001b[31m": 1}\n')
+    for path, code in ((trace, Exit.REFUSED), (tmp_path / "\x1b[2J.trace.jsonl", Exit.REFUSED)):
+        monkeypatch.setattr(sys, "argv", ["cuelight", "fake-model", "--trace", str(path)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr().err
+        assert left.value.code == code and "\\x1b" in said and "\x1b" not in said
+    with pytest.raises(typer.Exit):
+        leave(Exit.FAILED, "one\x1b[2J\n  two")
+    assert capsys.readouterr().err == "cuelight: one\\x1b[2J\n  two\n"
 
 
 def told(event: AnswerAccepted) -> str:
