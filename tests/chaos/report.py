@@ -40,6 +40,7 @@ def figures(evidence: Evidence, findings: Sequence[Finding]) -> Figures:
         "rolled_only": sum(1 for _ in rolled(evidence)),
         "times": _times(evidence),
         "dead_letters": dict(Counter(letter["kind"] for letter in evidence.letters).most_common()),
+        "replays": _replays(evidence),
         "violations": dict(Counter(finding.invariant for finding in findings)),
     }
 
@@ -48,6 +49,11 @@ def _troubles(evidence: Evidence) -> list[str]:
     """What went wrong with the machine itself: such a run proves nothing."""
     found = [f"{fault['kind']}: {fault['told']['trouble']}" for fault in evidence.faults if "trouble" in fault["told"]]
     return found + [f"{row['sort']} client: {row['error']}" for row in evidence.troubles]
+
+
+def _replays(evidence: Evidence) -> dict[str, int]:
+    """How many stored runs were replayed, by whether they came again as recorded."""
+    return dict(Counter("as recorded" if row["same"] else "another way" for row in evidence.replays).most_common())
 
 
 def _overlapping(evidence: Evidence) -> int:
@@ -119,7 +125,7 @@ def _lines(told: Figures, findings: Sequence[Finding]) -> Iterator[str]:
         spread = told["times"][name]
         yield f"| {name.replace('_', ' ')} s: p50 / p99 / max | {spread['p50']} / {spread['p99']} / {spread['max']} |"
     yield f"| worst recovery after | {told['times']['worst_recovery_after']} |"
-    for name in ("faults", "clients", "replies", "endings", "dead_letters", "own_deaths", "violations"):
+    for name in ("faults", "clients", "replies", "endings", "dead_letters", "own_deaths", "replays", "violations"):
         yield f"\n**{name.replace('_', ' ')}**: {_listed(told[name])}"
     if told["troubles"]:
         yield f"\n**troubles of the machine itself**: {told['troubles']}"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos import report
 from tests.chaos.invariants import INVARIANTS, audit
-from tests.chaos.plants import PLANTED, Plant, ended_twice, missing_in_the_feed, never_ended, rolling
+from tests.chaos.plants import PLANTED, Plant, ended_twice, missing_in_the_feed, never_ended, rolling, went_another_way
 from tests.chaos.specimen import asked, call, fault, sound
 
 
@@ -56,6 +56,16 @@ def test_the_runs_that_only_a_rolling_restart_disturbed_are_counted() -> None:
     rolling(evidence)
     assert audit(evidence) == []
     assert report.figures(evidence, [])["rolled_only"] == 1
+
+
+def test_the_report_says_how_many_runs_were_replayed_and_how_many_came_again() -> None:
+    evidence = sound()
+    assert report.figures(evidence, [])["replays"] == {}
+    evidence.replays.append({"run": "resp_b", "status": "completed", "same": True, "why": ""})
+    went_another_way(evidence)
+    told = report.figures(evidence, audit(evidence))
+    assert told["replays"] == {"as recorded": 1, "another way": 1}
+    assert "**replays**: as recorded 1, another way 1" in report.page(told, [])
 
 
 def test_an_event_that_redis_lost_is_not_missed_in_the_feed() -> None:
