@@ -162,7 +162,7 @@ NAMELESS = with_agent(BAD, spec="")
         (["--expect", "/(/"], BAD, 2, "is no regular expression"),
         (["--expect", "two years"], GOOD, 1, "holds that already"),
         (["--expect", "/TWO|two/"], GOOD, 1, "holds that already"),
-        (["--redact"], BAD, 2, "this is a case already"),
+        (["--redact"], BAD, 2, "--redact is for a run"),
         (["--most-mb", "0.001"], BAD, 1, "allow more with --most-mb"),
     ],
 )
