@@ -163,9 +163,7 @@ def _common(found: Comparison) -> Iterator[str]:
         other = f"{found.changed} changed, {len(found.now.lines) - found.shared - found.changed} are new"
         gone = len(found.then.lines) - found.shared - found.changed
         yield f"These are not evaluations of the same data set: {counts}; {other}, {gone} are gone."
-    if len(
-        unlike := {it for it in METRICS if found.of(it) is None and (found.then.values(it) or found.now.values(it))}
-    ):
+    if unlike := {it for it in METRICS if bool(found.then.values(it)) != bool(found.now.values(it))}:
         yield f"Only one of them has {', '.join(sorted(unlike))}."
     unpriced = [it.unpriced for it in (found.then, found.now)]
     if any(unpriced):

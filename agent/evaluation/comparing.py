@@ -81,6 +81,12 @@ class Comparison:
     def of(self, metric: str) -> Difference | None:
         return next((it for it in self.differences if it.metric == metric), None)
 
+    def is_gone(self, metric: str) -> bool:
+        """Whether lines that are compared had it, and none of them has it in both."""
+        shared = {(line.id, line.digest) for line in self.now.lines}
+        had = any(METRICS[metric].of(it) is not None for it in self.then.lines if (it.id, it.digest) in shared)
+        return had and self.of(metric) is None
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -131,8 +137,9 @@ def breaches(gates: Sequence[Gate], found: Comparison) -> Sequence[str]:
 def _breaches(it: Gate, found: Comparison) -> Sequence[str]:
     if it.metric != ANY:
         return _breach(it, found.of(it.metric))
-    there = [one for one in map(found.of, QUALITY) if one is not None]
-    return [told for one in there if one.loss > 0 for told in _breach(Gate(one.metric, it.allowed), one)]
+    named = [(name, found.of(name)) for name in QUALITY]
+    judged = [(name, one) for name, one in named if (one.loss > 0 if one else found.is_gone(name))]
+    return [told for name, one in judged for told in _breach(Gate(name, it.allowed), one)]
 
 
 def _breach(it: Gate, one: Difference | None) -> Sequence[str]:

@@ -193,7 +193,7 @@ def test_a_quantile_is_the_value_at_its_rank() -> None:
 
 def line(number: int, exact: float = 1.0, **more: Any) -> Scored:
     told: dict[str, Any] = {"digest": f"d{number}", "run": f"resp_{number}", "status": "completed", **more}
-    return Scored(id=f"line {number}", scores={"answered": 1.0, "exact": exact}, **told)
+    return Scored(id=f"line {number}", **{"scores": {"answered": 1.0, "exact": exact}, **told})
 
 
 def report(lines: Sequence[Scored], hash: str = "h", id: str = "eval_1") -> Report:
@@ -252,6 +252,22 @@ def test_only_lines_that_say_the_same_are_compared_and_the_table_says_so() -> No
 def test_a_gate_says_why_an_evaluation_does_not_pass(words: str, told: str | None) -> None:
     why = breaches([gate(words)], compare(BEFORE, WORSE, draw()))
     assert len(why) == (told is not None) and (told is None or told in why[0])
+
+
+def test_a_score_that_is_gone_does_not_pass_and_one_that_was_never_there_is_nobodys() -> None:
+    cited = [line(n, scores={"answered": 1.0, "citation_recall": 1.0}) for n in range(8)]
+    found = compare(report([*cited, line(8)]), report([line(n, scores={"answered": 1.0}) for n in range(8)]), draw())
+    (why,) = breaches([gate("any")], found)
+    assert why.startswith("citation_recall: no line has it in both") and breaches([gate("any:1")], found) == [why]
+    assert breaches([gate("any")], compare(found.now, found.then, draw())) == []
+
+
+def test_what_both_have_on_other_lines_is_not_said_to_be_in_one_only() -> None:
+    sides = [report([line(n)]) for n in (1, 2)]
+    told = markdown(list(sheets_of(compare(sides[0], sides[1], draw()))))
+    assert "Only one of them" not in told
+    told = markdown(list(sheets_of(compare(sides[0], report([line(1, scores={"lacks": 1.0})]), draw()))))
+    assert "Only one of them has answered, exact, lacks." in told
 
 
 def test_what_cannot_be_judged_does_not_pass() -> None:
