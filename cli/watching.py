@@ -18,6 +18,8 @@ from cli.operating import Operating, operating
 LOOK_S = 0.25
 UNTAKEN_S = 5.0
 """A job that nobody took for so long needs a process that works on jobs."""
+LOOKED_AT = 100
+"""Open jobs among which one is looked for that is worked on."""
 
 console = Console(stderr=True, highlight=False)
 
@@ -48,8 +50,16 @@ async def _watch(it: Operating, id: str, stop: asyncio.Event, last: list[Job]) -
                 return
             if job.state == "queued" and not hinted and time.monotonic() - began > UNTAKEN_S:
                 hinted = True
-                errors.print("nobody works on jobs: start `cuelight jobs run`, or `cuelight up`", soft_wrap=True)
+                errors.print(await _untaken(it), soft_wrap=True)
             await _pause(stop)
+
+
+async def _untaken(it: Operating) -> str:
+    """Why a job still waits."""
+    for job in await it.jobs.jobs(LOOKED_AT, open_only=True):
+        if job.state == "running":
+            return f"the jobs process works on {job.id}; this one comes after it, or with another `cuelight jobs run`"
+    return "nobody works on jobs: start `cuelight jobs run`, or `cuelight up`"
 
 
 async def _pause(stop: asyncio.Event) -> None:
