@@ -95,8 +95,19 @@ def _as_expected(expected: Expected, answer: AnswerAccepted) -> Mapping[str, flo
 def _exact(wanted: Sequence[str] | dict[str, Any], text: str) -> float:
     """The same text but for white space and how its characters are composed; or the same JSON object."""
     if isinstance(wanted, dict):
-        return float(_json(text) == wanted)
+        return float(_is_same(wanted, _json(text)))
     return float(_composed(text) in map(_composed, wanted))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: for Python alone, true is 1."""
+    match one, other:
+        case dict(), dict():
+            return one.keys() == other.keys() and all(_is_same(value, other[name]) for name, value in one.items())
+        case list(), list():
+            return len(one) == len(other) and all(map(_is_same, one, other))
+        case _:
+            return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _contains(wanted: Sequence[str], text: str) -> float:

@@ -74,6 +74,9 @@ def dataset(*rows: Any) -> Dataset:
         ({"exact": ["No.", "Cafe\u0301"]}, "Caf\u00e9", "exact", 1.0),
         ({"exact": {"a": [1], "b": None}}, '{"b": null, "a": [1]}', "exact", 1.0),
         ({"exact": {"a": 1}}, "a is 1", "exact", 0.0),
+        ({"exact": {"a": [1]}}, '{"a": [true]}', "exact", 0.0),
+        ({"exact": {"a": [1, {"b": False}]}}, '{"a": [1.0, {"b": false}]}', "exact", 1.0),
+        ({"exact": {"a": [1]}}, '{"a": [1, 2]}', "exact", 0.0),
         ({"contains": "EIGHT"}, "At eight.", "contains", 1.0),
         ({"contains": ["eight", "nine"]}, "At eight.", "contains", 0.5),
         ({"contains": "two years"}, "two\nyears", "contains", 1.0),
@@ -134,6 +137,15 @@ def test_a_data_set_is_known_by_what_its_lines_say_and_not_by_how_they_are_writt
     other = dataset({"id": "a", "input": "Why?", "expected": {"contains": ["y"]}})
     assert one.hash == same.hash != other.hash
     assert (same.places, one.lines[0].expected.contains) == ([3], ("x",))
+
+
+@pytest.mark.parametrize("place", ["request", "metadata", "exact", "schema"])
+@pytest.mark.parametrize("levels", [200, 300, 900])
+def test_a_line_that_is_nested_too_deeply_is_refused_wherever_it_is(place: str, levels: int) -> None:
+    value = '{"a":' * levels + "1" + "}" * levels
+    told = f'"{place}": {value}' if place in ("request", "metadata") else f'"expected": {{"{place}": {value}}}'
+    with pytest.raises(BadDataset, match="line 1: it is nested deeper than 100 levels"):
+        loads(f'{{"id": "a", "input": "x", {told}}}'.encode())
 
 
 def test_every_line_that_is_wrong_is_named_with_what_is_wrong() -> None:
