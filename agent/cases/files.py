@@ -10,8 +10,11 @@ import orjson
 from pydantic import ValidationError
 
 from agent.cases.case import FORMAT, Case
+from agent.checks.parsing import is_deeper
 
 MOST_BYTES = 20_000_000
+MOST_LEVELS = 200
+"""More than any body, schema or result of a tool has; what is deeper cannot be written again."""
 SUFFIX = ".case.json"
 
 UPCASTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -62,6 +65,8 @@ def loads(text: bytes, where: str = "the file") -> Case:
         raise NotACase(f"{where} is no case: it is no JSON object with `cuelight_case`") from None
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise NotACase(f"{where} is a case of format {version!r}; this release reads up to {FORMAT}")
+    if is_deeper(value, MOST_LEVELS):
+        raise NotACase(f"{where} is no case: it is nested deeper than {MOST_LEVELS} levels")
     for older in range(version, FORMAT):
         value = UPCASTS[older](value)
     try:

@@ -83,12 +83,15 @@ def parse(raw: str, finish_reason: FinishReason, output: type[BaseModel] | None 
 
 def too_deep(data: Any) -> list[str]:
     """The problem of a value that is nested deeper than any answer needs; empty if there is none."""
+    return [f"the answer is nested deeper than {MOST_DEPTH} levels"] if is_deeper(data, MOST_DEPTH) else []
+
+
+def is_deeper(data: Any, most: int) -> bool:
+    """Whether there is anything within more than so many levels of objects and lists; it may be of any depth."""
     level = [data]
-    for _ in range(MOST_DEPTH):
+    for _ in range(most):
         level = [inner for value in level if isinstance(value, dict | list) for inner in _inside(value)]
-        if not level:
-            return []
-    return [f"the answer is nested deeper than {MOST_DEPTH} levels"]
+    return bool(level)
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> Iterator[Any]:

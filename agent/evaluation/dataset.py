@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from agent.checks.json_schema import BadSchema, compiled
+from agent.checks.parsing import is_deeper
 
 FORMAT = 1
 MOST_BYTES = 20_000_000
@@ -178,21 +179,12 @@ def _line(row: bytes) -> Line | str:
         return f"it is not JSON: {error}"
     if not isinstance(value, dict):
         return "it is JSON, but no object"
-    if _is_deeper(value, MOST_LEVELS):
+    if is_deeper(value, MOST_LEVELS):
         return f"it is nested deeper than {MOST_LEVELS} levels"
     try:
         return Line.model_validate(value)
     except ValidationError as error:
         return _problem(error)
-
-
-def _is_deeper(value: Any, most: int) -> bool:
-    """Whether there is anything beyond so many levels of objects and lists."""
-    inside = [value]
-    for _ in range(most):
-        parts = [it.values() if isinstance(it, dict) else it for it in inside if isinstance(it, dict | list)]
-        inside = [it for part in parts for it in part]
-    return bool(inside)
 
 
 _TAGS = re.compile(r"tuple\[.*|dict\[.*|list\[.*|constrained-str|function-.*")

@@ -92,6 +92,7 @@ async def test_a_case_that_is_too_large_is_refused_with_what_to_do() -> None:
         (b"[]", "no case"),
         (b"[" * 100_000, "no case"),
         (b'{"events": []}', "no case"),
+        (b'{"cuelight_case": 1, "request": ' + b'{"a": ' * 300 + b"1" + b"}" * 301, "nested deeper than 200 levels"),
         (b'{"cuelight_case": 2}', "format 2; this release reads up to 1"),
         (b'{"cuelight_case": "1"}', "format '1'"),
         (b'{"cuelight_case": 1, "run": {"id": "x"}}', "run.status"),
