@@ -19,6 +19,8 @@ import pytest
 import redis
 
 from agent.adapters.embedded import Engines, EngineUrls, running
+from agent.adapters.embedded.child import Child
+from agent.adapters.embedded.valkey import Valkey
 from agent.errors import Misconfigured
 from tests.engines import temporary_directory
 
@@ -291,6 +293,28 @@ def test_valkey_starts_empty_beside_files_that_it_cannot_read(data_dir: Path, ha
     harm(data_dir)
     with only_valkey(data_dir) as client:
         assert client.dbsize() == 0
+    assert (data_dir / "valkey.damaged" / "appendonlydir").exists()
+
+
+def test_valkey_starts_empty_though_it_gives_up_on_its_files_right_after_it_was_looked_at(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, first = Valkey.ready, list[Child]()
+
+    def look_and_be_slow(it: Valkey) -> bool:
+        child = it.child
+        assert child
+        first[:] = first or [child]
+        found = look(it)
+        if child is first[0]:
+            child.process.wait()
+        return found
+
+    fill(data_dir)
+    break_middle(data_dir)
+    monkeypatch.setattr(Valkey, "ready", look_and_be_slow)
+    with Engines(data_dir, database_url="postgresql://elsewhere") as engines:
+        assert engines.failed() is None
     assert (data_dir / "valkey.damaged" / "appendonlydir").exists()
 
 

@@ -12,7 +12,7 @@ crowded = replace(documents, name="crowded", models=("m2",))
 broken = replace(documents, name="broken", models=("m3",))
 chained = replace(documents, name="chained", models=("m4", "m5"))
 thrifty = replace(documents, name="thrifty", models=("m6",), budget=Budget(calls=2))
-hasty = replace(documents, name="hasty", models=("m7",), budget=Budget(deadline_s=1.5))
+hasty = replace(documents, name="hasty", models=("m7",), budget=Budget(deadline_s=4.0))
 
 AGENTS = (cited, crowded, broken, chained, thrifty, hasty)
 SPECS = tuple(f"{__name__}:{agent.name}" for agent in AGENTS)

@@ -149,10 +149,15 @@ class Engines:
 
 
 def _wait_ready(engine: Engine) -> None:
+    """Looks whether it died before it asks whether it is ready: so it is the engine that first hears of what can be
+    mended, and starts again."""
     deadline = time.monotonic() + START_LIMIT_S
-    while not engine.ready():
-        reason = engine.child.failed() if engine.child else None
-        if reason:
+    while True:
+        child = engine.child
+        reason = child.failed() if child else None
+        if engine.ready():
+            return
+        if reason and engine.child is child:
             raise Misconfigured(f"{engine.name} did not start: {reason}")
         if time.monotonic() > deadline:
             raise Misconfigured(f"{engine.name} did not answer within {START_LIMIT_S:.0f} s of its start")
