@@ -32,8 +32,11 @@ structlog.configure(
 settings.register_profile("untimed", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
 settings.load_profile("untimed")
 
-TOGETHER = frozenset({"tests/e2e/test_up.py", "tests/e2e/test_cli.py"})
+TOGETHER = frozenset({"tests/e2e/test_up.py", "tests/e2e/test_cli.py", "tests/traces/test_traces.py"})
 """Each of these starts a whole service once, in the one test process that runs all of it."""
+
+PATIENT = "tests/crash/"
+"""Tests that wait most of their time, for processes that die and leases that lapse."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -43,6 +46,17 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         return module if module in TOGETHER else nodeid
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits is spread among what computes, or all test processes wait at once, and then all compete."""
+    patient = [it for it in items if it.nodeid.startswith(PATIENT)]
+    others = [it for it in items if not it.nodeid.startswith(PATIENT)]
+    if patient and others:
+        places = {id(it): n * len(others) / len(patient) for n, it in enumerate(patient)}
+        places |= {id(it): float(n) for n, it in enumerate(others)}
+        items.sort(key=lambda it: places[id(it)])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
