@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeVar, overload
 
 import orjson
@@ -48,6 +49,7 @@ class CitedAnswer(BaseModel):
         return tuple(Cited(item.passage_id, item.quote) for item in self.citations)
 
 
+@lru_cache(maxsize=256)
 def schema(output: type[BaseModel] = CitedAnswer) -> str:
     """The JSON Schema of an output type as canonical JSON.
 

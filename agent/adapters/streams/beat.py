@@ -56,6 +56,7 @@ class Beat:
             socket_timeout=patience_s,
             socket_connect_timeout=patience_s,
             retry=Retry(NoBackoff(), 0),
+            driver_info=None,  # looking the library's version up would take longer than everything else here
         )
 
     def listen(self) -> None:
