@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import certifi
 import pytest
 import structlog
 from hypothesis import settings
@@ -15,7 +16,9 @@ from tests.sent import everything_sent_is_as_promised
 __all__ = ["data_dir", "database_url", "engines", "everything_sent_is_as_promised", "redis_prefix", "redis_url"]
 
 # Hundreds of clients and processes of tests would each read all authorities of the world, and plugins that nobody has.
-os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data/tls/nobody.example.pem")
+NOBODY = str(Path(__file__).parent / "data/tls/nobody.example.pem")
+os.environ["SSL_CERT_FILE"] = NOBODY
+certifi.where = lambda: NOBODY  # for clients that read no environment
 os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
 # The usual form of an exception in a log takes seconds to render, with every local variable of every frame.

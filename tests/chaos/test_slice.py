@@ -12,8 +12,8 @@ import pytest
 from tests.engines import temporary_directory
 
 SEED = 20
-FAULTS = ("kill_worker", "kill_api", "kill_redis", "kill_postgres", "freeze_worker", "flushall", "garbage")
-MINUTES = 0.7
+FAULTS = ("kill_worker", "kill_api", "kill_postgres", "freeze_worker", "flushall", "garbage")
+MINUTES = 0.6
 RATE = 3
 
 
