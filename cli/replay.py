@@ -218,7 +218,7 @@ def _tell_questions(case: Case, *, as_json: bool) -> None:
 def _tell(done: Replayed) -> None:
     if done.as_recorded:
         told = f"as recorded: {len(done.now.events)} events, {len(done.now.attempts)} attempts, {done.now.ending.type}"
-        console.print(f"{done.then.run.id} {told}", markup=False, soft_wrap=True)
+        console.print(text(f"{done.then.run.id} {told}"), soft_wrap=True)
     else:
         tell(console, done)
 

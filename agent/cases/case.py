@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from agent.envelope import Sealed
 from agent.errors import Held
@@ -17,6 +17,10 @@ from agent.faults import Fault
 from agent.outcome import BUDGET
 
 FORMAT = 1
+LONGEST_S = 1e9
+
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
+"""A file may come from anybody: with these times and durations one can calculate."""
 
 Json = dict[str, Any] | str
 """Recorded JSON as an object, in its own order; as the text that it was where an object would not give it back."""
@@ -46,7 +50,7 @@ class Written(Part):
     """How the file came about. `redacted` names what was replaced by pseudonyms, kind by kind, with how many."""
 
     release: str = ""
-    at: datetime | None = None
+    at: Moment | None = None
     redacted: dict[str, int] = Field(default_factory=dict)
 
 
@@ -60,11 +64,11 @@ class Ran(Part):
     status: str
     store: bool = True
     trace: str = ""
-    created_at: datetime
-    began_at: datetime
+    created_at: Moment
+    began_at: Moment
     """When this generation was opened."""
-    deadline: datetime
-    ended_at: datetime | None = None
+    deadline: Moment
+    ended_at: Moment | None = None
 
 
 class Account(Part):
@@ -76,13 +80,22 @@ class Account(Part):
     models: tuple[str, ...] = ()
 
 
+def _can_be_waited(fault: Fault) -> Fault:
+    if fault.wait_s is not None and not 0 <= fault.wait_s <= LONGEST_S:
+        raise ValueError("nobody can wait so long")
+    return fault
+
+
+Met = Annotated[Fault, AfterValidator(_can_be_waited)]
+
+
 class Happened(Part):
     """An event, as it was written."""
 
     seq: int
     type: str
     version: int = 1
-    at: datetime
+    at: Moment
     agent: str = ""
     prompt: str = ""
     data: Json
@@ -108,15 +121,15 @@ class Asked(Part):
     status: str
     effect: Json
     answer: Json | None = None
-    fault: Fault | None = None
+    fault: Met | None = None
     model: str = ""
     endpoint: str = ""
     worst_case_usd: Decimal | None = None
     cost_usd: Decimal | None = None
     usage: Usage = Usage()
     duration_ms: float | None = None
-    asked_at: datetime | None = None
-    ended_at: datetime | None = None
+    asked_at: Moment | None = None
+    ended_at: Moment | None = None
     generation: int | None = None
     seq: int | None = None
 
@@ -138,7 +151,7 @@ class Refused(Part):
     occurrence: int = 0
     type: str = ""
     model: str = ""
-    fault: Fault
+    fault: Met
 
 
 class Attempt(Part):
@@ -149,14 +162,14 @@ class Attempt(Part):
     attempt: int
     delivery: int = 1
     begins: int | None = None
-    began_at: datetime
-    ended_at: datetime | None = None
+    began_at: Moment
+    ended_at: Moment | None = None
     outcome: str | None = None
     settled: bool | None = None
     """Whether the outcome was taken; another delivery may have been first."""
     error_kind: str | None = None
     error: str | None = None
-    delay_s: float | None = None
+    delay_s: float | None = Field(default=None, ge=-LONGEST_S, le=LONGEST_S)
     asked: tuple[Asked, ...] = ()
     refused: tuple[Refused, ...] = ()
 
@@ -191,11 +204,18 @@ class Case(Part):
     sources: dict[str, dict[str, str]] = Field(default_factory=dict)
     """The files of each of these prompts, whole: by `name@version`, then by file name."""
     request: Json
-    events: tuple[Happened, ...]
+    events: tuple[Happened, ...] = Field(min_length=1)
     attempts: tuple[Attempt, ...] = ()
     earlier: tuple[Asked, ...] = ()
     """What generations before this one had asked, and attempts whose row is lost: it is not paid for again."""
     cost: Cost = Cost()
+
+    @field_validator("events")
+    @classmethod
+    def _one_after_another(cls, events: tuple[Happened, ...]) -> tuple[Happened, ...]:
+        if [event.seq for event in events] != list(range(1, len(events) + 1)):
+            raise ValueError("the events are not numbered 1, 2, 3 …")
+        return events
 
     @property
     def ending(self) -> Happened:

@@ -103,6 +103,28 @@ def test_what_is_no_case_is_refused_in_one_sentence(text: bytes, why: str) -> No
         loads(text, "it.json")
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        (["events"], [], "events"),
+        (["events", 0, "seq"], 10**18, "not numbered"),
+        (["run", "deadline"], "0001-01-01T00:00:00Z", "run.deadline"),
+        (["attempts", 0, "began_at"], "9999-12-31T00:00:00Z", "began_at"),
+        (["events", 0, "at"], "2026-11-26T12:00:00", "timezone"),
+        (["attempts", 0, "delay_s"], 1e300, "delay_s"),
+        (["attempts", 0, "asked", 0, "fault"], {"error": "Held", "kind": "held", "wait_s": 1e18}, "wait so long"),
+    ],
+)
+async def test_a_case_with_which_nobody_can_calculate_is_none(path: list[Any], value: Any, why: str) -> None:
+    told = orjson.loads(dumped(await case_of(RIGHT)))
+    place = told
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(NotACase, match=why):
+        loads(orjson.dumps(told))
+
+
 async def test_what_a_newer_release_added_to_the_same_format_is_passed_over() -> None:
     case = await case_of(RIGHT)
     told = orjson.loads(dumped(case))

@@ -27,9 +27,10 @@ BEGAN, DEADLINE = "2026-01-01T12:00:00Z", "2026-01-01T12:00:10Z"
 def late(*attempts: dict[str, Any]) -> Case:
     """A run of ten seconds whose time was over, after these attempts."""
     run = {"id": "resp_1", "status": "failed", "created_at": BEGAN, "began_at": BEGAN, "deadline": DEADLINE}
+    first = {"seq": 1, "type": "request.received", "at": BEGAN, "data": {}}
     ending = {"seq": 2, "type": "run.failed", "at": DEADLINE, "data": {"code": "deadline_exceeded", "message": ""}}
     told = {"cuelight_case": 1, "run": {**run, "ended_at": DEADLINE}, "agent": {"name": "a", "version": "1"}}
-    told |= {"request": {}, "events": [ending], "attempts": list(attempts)}
+    told |= {"request": {}, "events": [first, ending], "attempts": list(attempts)}
     return loads(orjson.dumps(told))
 
 
