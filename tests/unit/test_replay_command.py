@@ -109,10 +109,11 @@ def test_nothing_that_is_printed_acts_on_a_terminal(replay: Type, words: list[st
 
 
 def test_the_id_of_a_run_acts_on_no_terminal_either(replay: Type, case: Case, tmp_path: Path) -> None:
-    hostile = case.model_copy(update={"run": case.run.model_copy(update={"id": HOSTILE})})
-    (tmp_path / "one.case.json").write_bytes(dumped(hostile))
-    told = replay("--as-recorded").output
-    assert "\x1b" not in told and "\u202e" not in told and "boo" in told
+    request: Any = case.request
+    changes = {"run": case.run.model_copy(update={"id": HOSTILE}), "request": {**request, "fence": case.run.id}}
+    (tmp_path / "one.case.json").write_bytes(dumped(case.model_copy(update=changes)))
+    told = replay("--as-recorded").stdout
+    assert "as recorded: " in told and "\x1b" not in told and "\u202e" not in told and "boo" in told
 
 
 def test_a_dry_run_counts_and_does_nothing(replay: Type, tmp_path: Path) -> None:
