@@ -85,7 +85,7 @@ class House:
             yield
         finally:
             stop.set()
-            await self._wake_readers()
+            await self.wake_readers()
             await task
 
     @asynccontextmanager
@@ -107,8 +107,8 @@ class House:
             stop.set()
             await task
 
-    async def _wake_readers(self) -> None:
-        """A reader that waits for work notices a second later that it shall stop; nobody wants to wait for that."""
+    async def wake_readers(self) -> None:
+        """A reader that waits for work notices a second later that it shall not; nobody wants to wait for that."""
         for client in await self.redis.client_list():
             if "b" in client["flags"]:
                 await self.redis.client_unblock(int(client["id"]))

@@ -51,7 +51,8 @@ class RedisPacer:
             return Turn(wanted, int(said[1]), int(said[2]))
         kind, held_ms, wait_ms, of_agent, probing = str(said[1]), *map(int, said[2:])
         agent = wanted.agent if of_agent else ""
-        return Hold(wanted.target, kind, held_ms / 1000, agent, bool(probing), wait_s=wait_ms / 1000)
+        wait_s = None if wait_ms < 0 else wait_ms / 1000
+        return Hold(wanted.target, kind, held_ms / 1000, agent, bool(probing), wait_s=wait_s)
 
     async def settle(self, turn: Turn, came: Came, /) -> None:
         wanted, then = turn.wanted, follows(came.kind)

@@ -160,7 +160,7 @@ end
 local told = {}
 for i, key in ipairs({KEYS[1], KEYS[3]}) do
   local wait, kind, probes, probing = gate(key)
-  if wait > 0 then return {'hold', kind, wait, probing and short or wait, i == 2 and 1 or 0, probing and 1 or 0} end
+  if wait > 0 then return {'hold', kind, wait, probing and short or -1, i == 2 and 1 or 0, probing and 1 or 0} end
   told[i] = {kind, probes}
 end
 if most_requests then
@@ -217,7 +217,7 @@ return {'turn', second, probes}
 ARGV[5] is the call; its tokens and money; four limits, empty where there is none; and the lease, the patience with a
 probe after a pause, the time of a breaker's probe, and a short wait; what was spent today, for a server that does not
 know: it answers `unknown` without. A hold's answer: its kind, for how long the model
-is held, for how long this caller should wait, whether it is the agent's only, whether it depends on a call under way.
+is held, for how long this caller should wait (-1: until the hold ends), whether it is the agent's only, whether it depends on a call under way.
 """
 
 SETTLE = (
