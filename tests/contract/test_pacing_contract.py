@@ -65,7 +65,9 @@ async def test_a_time_to_wait_holds_the_model_for_every_agent_and_no_other_model
     assert (told.target, told.kind) == (MODEL, "rate_limited")
 
 
-async def test_whoever_meets_a_pause_asks_again_before_long_for_it_may_be_ended_by_hand(pacing: PacingUnderTest) -> None:
+async def test_whoever_meets_a_pause_asks_again_before_long_for_it_may_be_ended_by_hand(
+    pacing: PacingUnderTest,
+) -> None:
     await fail(pacing.pacer, "rate_limited", wait_s=600)
     assert (await hold(pacing.pacer)).wait_s is None
     await pacing.pacer.resume(MODEL)

@@ -217,7 +217,8 @@ return {'turn', second, probes}
 ARGV[5] is the call; its tokens and money; four limits, empty where there is none; and the lease, the patience with a
 probe after a pause, the time of a breaker's probe, and a short wait; what was spent today, for a server that does not
 know: it answers `unknown` without. A hold's answer: its kind, for how long the model
-is held, for how long this caller should wait (-1: until the hold ends), whether it is the agent's only, whether it depends on a call under way.
+is held, for how long this caller should wait (-1: until the hold ends), whether it is the agent's only, whether it
+depends on a call under way.
 """
 
 SETTLE = (
