@@ -21,10 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+
+# The client would load OpenTelemetry's whole kit to count what nobody here reads: half of this process' start.
+sys.modules["opentelemetry"] = None  # type: ignore[assignment]
+
+from redis import Redis  # noqa: E402
+from redis.backoff import NoBackoff  # noqa: E402
+from redis.exceptions import RedisError  # noqa: E402
+from redis.retry import Retry  # noqa: E402
 
 MOST_AT_ONCE = 200
 STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
