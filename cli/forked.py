@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.adapters.model.prices import cost
+from agent.doctor.finding import counted
 from agent.effects import AnyEffect, CallModel
 from agent.events import Usage
 from agent.settings import OFFLINE, ModelSettings, Settings
@@ -78,9 +79,10 @@ def tell_forecast(console: Console, found: Forecast, price: Price, *, asks: bool
     would = "would {}" if asks else "has no answer, and would {} with --live"
     others = Counter(it.effect.type for it in found.planned if it not in found.calls)
     for name, count in others.items():
-        console.print(text(f"{would.format('ask')}: {name}, {_times(count)}"), soft_wrap=True)
+        console.print(text(f"{would.format('ask')}: {name}, {counted(count, 'call')}"), soft_wrap=True)
     for model, planned in _by_model(found.calls).items():
-        line = f"{would.format('call')}: {model}, {_times(len(planned))}; {_tokens(planned)}; {_cost(planned, price)}"
+        calls = counted(len(planned), "call")
+        line = f"{would.format('call')}: {model}, {calls}; {_tokens(planned)}; {_cost(planned, price)}"
         console.print(text(line), soft_wrap=True)
     if not found.planned:
         console.print("would ask nobody anything")
@@ -121,7 +123,7 @@ def _answers(served: Sequence[Served]) -> Table:
 def _paid(done: Forked) -> str:
     if not done.paid:
         return "no model was called: nothing was paid now"
-    return f"paid now: {_times(len(done.paid))}, {usd(done.paid_usd)}"
+    return f"paid now: {counted(len(done.paid), 'call')}, {usd(done.paid_usd)}"
 
 
 def _value(it: Served) -> dict[str, Any]:
@@ -154,7 +156,3 @@ def _tokens(calls: Sequence[Planned]) -> str:
 def _cost(calls: Sequence[Planned], price: Price) -> str:
     found = price(_model(calls[0]), _sum(calls))
     return "at an unknown price" if found is None else usd(found)
-
-
-def _times(count: int) -> str:
-    return f"{count} call{'' if count == 1 else 's'}"

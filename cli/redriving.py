@@ -17,6 +17,7 @@ from agent.adapters.ledger.connect import connect_reading
 from agent.adapters.ledger.story import story
 from agent.cases import Case, Unexportable
 from agent.cases.comparing import first_event
+from agent.doctor.finding import counted
 from agent.letters import Filter, Verdict
 from agent.settings import Settings
 from cli import loop, machine
@@ -70,7 +71,7 @@ def _driven(settings: Settings, verdicts: Sequence[Verdict]) -> Sequence[Driven]
             errors.print("no service runs here: they are driven when one does", style="yellow", soft_wrap=True)
         return []
     errors.print(
-        f"waiting for {_runs(len(verdicts))} to end; Ctrl-C leaves them under way", style="dim", soft_wrap=True
+        f"waiting for {counted(len(verdicts), 'run')} to end; Ctrl-C leaves them under way", style="dim", soft_wrap=True
     )
     ended = loop.run(_ends(urls, verdicts))
     return [_sides(settings, it, ended=it.run in ended) for it in verdicts]
@@ -132,10 +133,6 @@ def _between(then: Case, now: Case) -> str:
     if now.cost.cost_usd is None or then.cost.cost_usd is None:
         return usd(None)
     return f"+{usd(now.cost.cost_usd - then.cost.cost_usd)}"
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _end(case: Case) -> str:

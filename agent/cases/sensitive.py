@@ -21,7 +21,7 @@ def _looks_drawn(found: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of text, and the pattern that finds it: its first group, or all of it where it has none."""
+    """A kind of text, and the pattern that finds it: the group that took part, or all of it where it has none."""
 
     name: str
     pattern: re.Pattern[str]
@@ -32,7 +32,7 @@ class Rule:
 
     def find(self, text: str) -> Iterator[str]:
         for found in self.pattern.finditer(text):
-            value = found[1] if self.pattern.groups and not self.whole else found[0]
+            value = found[found.lastindex or 0] if not self.whole else found[0]
             if value and len(value) >= self.least and self.holds(value):
                 yield value
 
@@ -65,12 +65,10 @@ SECRETS: Sequence[Rule] = (
     ),
     Rule(
         "secret",
-        re.compile(rf"(?i){NAMED}\\{{0,3}}[\"']\s{{0,3}}[:=]\s{{0,3}}\\{{0,3}}[\"']([^\"'\\\n]{{6,512}})[\"'\\]"),
-        _looks_drawn,
-    ),
-    Rule(
-        "secret",
-        re.compile(rf"(?i){NAMED}[\"'\\]{{0,3}}\s{{0,3}}[:=]\s{{0,3}}[\"'\\]{{0,3}}([^\s\"'\\,;&{{}}()<>]{{6,512}})"),
+        re.compile(
+            rf"(?i){NAMED}[\"'\\]{{0,3}}\s{{0,3}}[:=]\s{{0,3}}"
+            r"(?:\\{0,3}[\"']([^\"'\\\n]{6,512})[\"'\\]|[\"'\\]{0,3}([^\s\"'\\,;&{}()<>]{6,512}))"
+        ),
         _looks_drawn,
     ),
 )

@@ -120,18 +120,18 @@ def _drafted(event: Event) -> str:
 
 def shown_of(ending: Event) -> str:
     """All that a client may be told of the ending."""
-    return "\n".join([ending.model_dump_json(), *_texts(ending.model_dump(mode="json"))])
+    return "\n".join([ending.model_dump_json(), *texts_of(ending.model_dump(mode="json"))])
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in it as it is read: in JSON its quotes and the ends of its lines are written in another way."""
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a JSON value as it is read: in JSON its quotes and the ends of its lines are written otherwise."""
     match value:
         case str():
             yield value
         case dict():
-            yield from (text for inner in value.values() for text in _texts(inner))
+            yield from (text for inner in value.values() for text in texts_of(inner))
         case list():
-            yield from (text for inner in value for text in _texts(inner))
+            yield from (text for inner in value for text in texts_of(inner))
 
 
 def _line(event: Event) -> str:

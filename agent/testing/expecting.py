@@ -14,7 +14,7 @@ from agent.cases.comparing import lines_of
 from agent.effects import BROKEN, CallModel
 from agent.events import AnswerAccepted, AnswerDrafted, DraftRejected, RunCancelled, RunFailed, ToolsAnswered
 from agent.outcome import RATE_LIMITED
-from agent.testing.asserting import seen_of, shown_of, told
+from agent.testing.asserting import seen_of, shown_of, texts_of, told
 from agent.testing.chain import Story
 from agent.testing.rerun import Rerun, Served
 
@@ -117,19 +117,7 @@ def _words(draft: str) -> Iterator[str]:
         value = orjson.loads(draft)
     except orjson.JSONDecodeError:
         return
-    yield from (text for text in _texts(value) if len(text) >= LEAST_CHARS)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for inner in value.values():
-                yield from _texts(inner)
-        case list():
-            for inner in value:
-                yield from _texts(inner)
+    yield from (text for text in texts_of(value) if len(text) >= LEAST_CHARS)
 
 
 def _how_it_fails(now: Rerun) -> str:

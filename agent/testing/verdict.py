@@ -20,6 +20,7 @@ from agent.definition import Agent
 from agent.effects import CallModel
 from agent.events import ENDINGS, AnswerAccepted, AnswerDrafted, VerdictGiven
 from agent.outcome import RATE_LIMITED
+from agent.testing.asserting import texts_of
 
 TOLD_STATUSES = {"completed": ("completed", "incomplete"), "failed": ("failed",), "cancelled": ("cancelled",)}
 """How the API tells the status of a run that ended."""
@@ -159,17 +160,7 @@ def _texts(said: str) -> Iterator[str]:
         value = orjson.loads(said)
     except orjson.JSONDecodeError:
         value = said
-    yield from _strings(value)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            yield from (text for inner in value.values() for text in _strings(inner))
-        case list():
-            yield from (text for inner in value for text in _strings(inner))
+    yield from texts_of(value)
 
 
 def _within_budget(it: Evidence) -> Iterator[str]:

@@ -42,6 +42,7 @@ PLANTED = {
     "field": "hunter2hunter2",
     "metadata": "7tWz-pQ3",
     "known": "correct horse battery staple",
+    "quoted": "kite 99 grove",
 }
 
 
@@ -97,7 +98,8 @@ async def test_planted_secrets_are_in_no_export() -> None:
     """In the request, its headers' likes, a document, a tool's arguments and result, an answer and an error."""
 
     words = f"keys {PLANTED['sk']} and {PLANTED['own']} and {PLANTED['aws']}; postgres://me:{PLANTED['url']}@db/x"
-    page = PAGE.model_copy(update={"text": f"{PAGE.text} {words} {PLANTED['jwt']} password: {PLANTED['field']}"})
+    fields = f"password: {PLANTED['field']}; it says {orjson.dumps({'password': PLANTED['quoted']}).decode()}"
+    page = PAGE.model_copy(update={"text": f"{PAGE.text} {words} {PLANTED['jwt']} {fields}"})
     call = FunctionCall(call_id="c1", name="look_up", arguments=orjson.dumps({"api_key": PLANTED["field"]}).decode())
     agent = Agent(name="keeper", prompt="chat", tools=(look_up,))
     error = Permanent(f"401 for Bearer {PLANTED['bearer']} at {PLANTED['known']}", kind="unauthorized")

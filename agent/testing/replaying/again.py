@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -33,14 +33,13 @@ from agent.testing.chain import Chain
 from agent.testing.clock import HeldClock
 from agent.testing.guard import forbid_live_calls
 from agent.testing.replaying.past import Came, Past, is_unknown
-from agent.testing.replaying.recorded import Price, raised_again
+from agent.testing.replaying.recorded import Price, Turns, raised_again
 from agent.testing.replaying.stage import NoArchive
 from agent.testing.replaying.twin import Unhurried
 from agent.testing.rerun import How, Rerun, Served, named
 from agent.testing.script import Script, Unscripted
 from workers.decide import Decider
 from workers.handle import handle
-from workers.pacing import Pacing
 from workers.perform import Models, Perform, Quote
 from workers.tools import Tools
 from workers.watch import Watch, Watched
@@ -278,23 +277,11 @@ class Now:
 
     async def __call__(self, delivery: Delivery, /, *, ledger: Ledger, streams: Streams) -> None:
         agents, watch = {self.bound.name: self.bound}, Until(self.world.then)
-        decide = Decider(agents, self.world, ledger, self.book, NoArchive(), watch=watch, pacing=Turns(self.world.then))
+        decide = Decider(agents, self.world, ledger, self.book, NoArchive(), watch=watch, pacing=Turns(self._refused))
         await handle(delivery, decide=decide, ledger=ledger, streams=streams)
 
-
-class Turns(Pacing):
-    """Lets every call in that was let in then."""
-
-    def __init__(self, then: Then) -> None:
-        super().__init__()
-        self._then = then
-
-    @asynccontextmanager
-    async def turn(self, begun: Begun, call: Call) -> AsyncIterator[None]:
-        fault = self._then.refused(call.effect)
-        if fault is not None:
-            raise fault.again()
-        yield
+    def _refused(self, call: Call) -> Fault | None:
+        return self.world.then.refused(call.effect)
 
 
 class Until(Watch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -113,15 +113,15 @@ class Recorded(Perform):
 
 
 class Turns(Pacing):
-    """Gives each call its turn as it was given, or not."""
+    """Gives each call its turn as it was given, or not: `refused` is why it was not."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, refused: Callable[[Call], Fault | None]) -> None:
         super().__init__()
-        self.place = place
+        self._refused = refused
 
     @asynccontextmanager
     async def turn(self, begun: Begun, call: Call) -> AsyncIterator[None]:
-        fault = self.place.refused(call)
+        fault = self._refused(call)
         if fault is not None:
             raise fault.again()
         _CALL.set(call)

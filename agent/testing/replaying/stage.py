@@ -174,7 +174,7 @@ class Stage:
             self.book,
             NoArchive(),
             watch=Limits(self.place),
-            pacing=Turns(self.place),
+            pacing=Turns(self.place.refused),
             max_deliveries=attempt.delivery - 1 if poisoned else attempt.delivery,
         )
 
