@@ -43,6 +43,8 @@ def configure(settings: Settings, role: str) -> None:
     structlog.contextvars.bind_contextvars(role=role)
     tracing.start(role, version("cuelight"))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # Of a ledger that is away it tells with a whole traceback for each try; our own sweeps say so in a line.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def _harmless(_: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
