@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -50,6 +50,8 @@ class Shop:
     """It knows the handshake of older servers only."""
     lingers: bool = False
     """It never says that a session has ended."""
+    when_slow: Callable[[], None] = lambda: None
+    """What happens as soon as it is slow."""
 
     def server(self, allow: tuple[str, ...] = ("look.up",), **limits: Any) -> McpServer:
         return McpServer("shop", self.url, allow, **{"retries": 0, **limits})
@@ -62,6 +64,7 @@ class Shop:
                 await PlainTextResponse("Bad Request", 400)(scope, receive, send)
                 return
         if self.lingers and scope["type"] == "http" and scope["method"] == "DELETE":
+            self.when_slow()
             while (await receive())["type"] != "http.disconnect":
                 pass
             return
@@ -85,7 +88,10 @@ class Shop:
             if order_id == "none":
                 raise ToolError(f"there is no such order; you sent {TOKEN}")
             if order_id == "slow":
+                self.when_slow()
                 await asyncio.sleep(30)
+            if order_id == "three times as long":
+                await asyncio.sleep(3 * Limit.SECONDS)
             if order_id == "huge":
                 return [TextContent(type="text", text="y" * bounded.MOST_BYTES)]
             text = HOSTILE if order_id == "hostile" else f"{order_id} was sent, {TOKEN}"
@@ -168,9 +174,30 @@ async def test_what_is_not_allowed_or_not_fit_never_reaches_the_server() -> None
         assert shop.called == ["look.up A1"]
 
 
-async def test_a_slow_call_and_a_huge_reply_are_failed_results() -> None:
+class Limit:
+    """Stands for `asyncio.timeout`: a limit of `SECONDS` runs out when a test says so, and every other one in time."""
+
+    SECONDS = 7.5
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.real, self.last = asyncio.timeout, asyncio.timeout(None)
+        monkeypatch.setattr(asyncio, "timeout", self)
+
+    def __call__(self, delay: float | None) -> asyncio.Timeout:
+        if delay != self.SECONDS:
+            return self.real(delay)
+        self.last = self.real(None)
+        return self.last
+
+    def run_out(self) -> None:
+        self.last.reschedule(0)
+
+
+async def test_a_slow_call_and_a_huge_reply_are_failed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit(monkeypatch)
     async with running() as shop:
-        bound = bind(shop.server(timeout_s=0.3))
+        shop.when_slow = limit.run_out
+        bound = bind(shop.server(timeout_s=limit.SECONDS))
         async with remote_tools({"shop": bound}, 0):
             assert await ask(bound, "slow") == ToolResult(text="The tool did not answer in time.", failed=True)
             assert (await ask(bound, "huge")).failed
@@ -180,6 +207,15 @@ async def test_a_slow_call_and_a_huge_reply_are_failed_results() -> None:
             shop.called.clear()
             await ask(bound, "slow")
             assert shop.called == ["look.up slow"] * 2
+
+
+async def test_no_clock_but_that_of_the_try_limits_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Limit, "SECONDS", 0.05)
+    Limit(monkeypatch)
+    async with running() as shop:
+        bound = bind(shop.server(timeout_s=Limit.SECONDS))
+        async with remote_tools({"shop": bound}, 0):
+            assert (await ask(bound, "three times as long")).text.startswith("three times as long was sent")
 
 
 async def test_a_worker_refuses_to_start_without_what_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,11 +285,14 @@ async def test_a_server_of_the_older_protocol_serves_as_well() -> None:
         assert "initialize" in {it.get("method") for it in shop.requests}
 
 
-async def test_a_call_that_was_answered_is_not_made_again_because_its_session_does_not_end() -> None:
+async def test_a_call_that_was_answered_is_not_made_again_because_its_session_does_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = Limit(monkeypatch)
     async with running(old=True) as shop:
-        shop.lingers = True
-        bound = bind(shop.server(timeout_s=0.3, retries=1))
+        bound = bind(shop.server(timeout_s=limit.SECONDS, retries=1))
         async with remote_tools({"shop": bound}, 0):
+            shop.lingers, shop.when_slow = True, limit.run_out
             assert (await ask(bound, "A1")).text.startswith("A1 was sent")
         assert shop.called == ["look.up A1"]
 

@@ -67,7 +67,7 @@ async def opened(server: McpServer) -> AsyncIterator[Door]:
     async with httpx2.AsyncClient(
         transport=Bounded(httpx2.AsyncHTTPTransport()),
         headers={**headers, "accept-encoding": "identity"},
-        timeout=server.timeout_s,
+        timeout=None,  # the limit of a try is the only clock: a second one might tell a late call as failed
         trust_env=False,
     ) as http:
         yield Door(server, http, tuple(headers.values()))
