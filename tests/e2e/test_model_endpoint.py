@@ -9,7 +9,7 @@ import asyncio
 import gzip
 import json
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -33,6 +33,7 @@ from agent.testing.fake_model.app import FakeApp
 from agent.testing.fake_model.script import Script
 from agent.testing.fake_model.wire import App, Reply, Request, Wire
 from agent.testing.rehearsal import rehearse
+from tests.limits import Limit
 
 KEY = "sk-very-secret-0123456789"
 ASKED = CallModel(
@@ -52,6 +53,7 @@ class Server:
         self.requests: list[Request] = []
         self.connections = 0
         self.asked = asyncio.Event()
+        self.when_asked: Callable[[], object] = lambda: None
         self.port = 0
         self.wires: set[Wire] = set()
         self._app = app
@@ -71,6 +73,7 @@ class Server:
     def _answer(self, request: Request) -> Reply:
         self.requests.append(request)
         self.asked.set()
+        self.when_asked()
         return self._app(request)
 
 
@@ -217,9 +220,11 @@ async def test_a_paid_reply_without_an_answer_keeps_its_bill() -> None:
 
 
 @pytest.mark.parametrize("fault", ["hang", {"kind": "hang", "after_bytes": 200}])
-async def test_a_hang_ends_with_the_time_that_is_left(fault: Any) -> None:
+async def test_a_hang_ends_with_the_time_that_is_left(fault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit(monkeypatch)
     async with serving({"fault": fault}) as server, asking(server) as endpoint:
-        failed = await failure(endpoint, timeout_s=0.2)
+        server.when_asked = lambda: asyncio.get_running_loop().call_later(0.05, limit.run_out)
+        failed = await failure(endpoint, timeout_s=limit.seconds)
     assert failed.kind == "transport"
     assert len(server.requests) == 1
 
