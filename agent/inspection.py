@@ -146,7 +146,7 @@ class CostLine:
     cost_usd: Decimal
     """As far as it is known."""
     at_most_usd: Decimal
-    """What failed and unknown calls, whose cost nobody told, may have cost beside that."""
+    """What calls whose cost nobody told may have cost beside that."""
     unpriced: int
     """Calls of which neither the cost nor a bound is known."""
 

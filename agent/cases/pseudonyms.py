@@ -13,6 +13,7 @@ from string import ascii_lowercase
 
 MARK = "…"
 """Where messages are cut."""
+NO_ZERO = tuple("123456789")
 LEAST_CUT = 4
 """So much of a name still gives it away where a message was cut in it."""
 
@@ -22,6 +23,8 @@ def pseudonym(name: str, salt: bytes) -> str:
     for number in range(1_000):
         drawn = shake_256(b"%b/%d/%b" % (salt, number, name.lower().encode())).digest(len(name))
         made = "".join(map(_other, name, drawn))
+        if name[:1] in NO_ZERO and made[0] == "0":
+            continue  # in JSON a number begins with no zero
         if made != name:
             return made
     return name  # it has neither letters nor digits

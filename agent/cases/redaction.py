@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -26,6 +26,14 @@ OPENS = re.compile(rf"<<<\w+ ([0-9a-f]{{{CODE_CHARS}}})[^\n]*\n")
 HEADER_NAME = re.compile(r"(?m)^(name:[ \t]*).*")
 
 Told = dict[str, Any]
+
+Leaf = TypeVar("Leaf", str, int)
+
+
+class Change(Protocol):
+    """What becomes of a text or a number."""
+
+    def __call__(self, leaf: Leaf, /) -> Leaf: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +91,14 @@ class Redaction:
 class _ButNames:
     """Pseudonyms, but for the whole names of prompts and of their files: by these a replay finds them."""
 
-    other: Callable[[str], str]
+    other: Pseudonyms
     names: frozenset[str]
 
-    def __call__(self, text: str) -> str:
-        return text if text in self.names else self.other(text)
+    def __call__(self, leaf: Leaf) -> Leaf:
+        if isinstance(leaf, str):
+            return leaf if leaf in self.names else self.other(leaf)
+        made = self.other.known.get(str(leaf))
+        return leaf if made is None else int(made)
 
 
 def hashed(effect: Told | str) -> str:
@@ -96,7 +107,7 @@ def hashed(effect: Told | str) -> str:
     return sha256(text).hexdigest()
 
 
-def _change(told: Told, other: Callable[[str], str]) -> None:
+def _change(told: Told, other: Change) -> None:
     told["request"], told["note"] = _with(told["request"], other), other(told["note"])
     told["sources"] = {id: _named_as_before(id, _with(files, other)) for id, files in told["sources"].items()}
     for event in told["events"]:
@@ -135,8 +146,8 @@ def _rename(told: Told, renamed: dict[str, str]) -> None:
     """What follows from texts that were replaced is another one now: versions of prompts, and codes of fences."""
     pattern = re.compile("|".join(map(re.escape, renamed)))
 
-    def other(text: str) -> str:
-        return pattern.sub(lambda found: renamed[found[0]], text)
+    def other(leaf: Leaf) -> Leaf:
+        return pattern.sub(lambda found: renamed[found[0]], leaf) if isinstance(leaf, str) else leaf
 
     told["sources"] = {other(name): files for name, files in told["sources"].items()}
     for name, version in told["prompts"].items():
@@ -201,13 +212,15 @@ def _of_fields(told: Told) -> Iterator[str]:
 
 
 def _fields(whole: Any) -> Iterator[tuple[str, str]]:
-    """Every text with the name of its field, also of JSON that stands in a text; and every name, with none."""
+    """Every text and count with the name of its field, also of JSON in a text; and every name, with none."""
     ahead = [("", whole)]
     while ahead:
         match ahead.pop():
             case name, str() as text:
                 yield name, text
                 ahead.append(("", _json(text)))
+            case name, int() as number if number > 0:
+                yield name, str(number)
             case name, list() as inner:
                 ahead += [(name, it) for it in inner]
             case _, dict() as inner:
@@ -225,9 +238,11 @@ def _json(text: str) -> Any:
         return None
 
 
-def _with(value: Any, other: Callable[[str], str]) -> Any:
+def _with(value: Any, other: Change) -> Any:
     match value:
         case str():
+            return other(value)
+        case int():
             return other(value)
         case dict():
             return {other(name): _with(inner, other) for name, inner in value.items()}

@@ -29,7 +29,7 @@ class MemoryApprovals:
     async def decide(self, run: str, project: str | None, decision: Decision, /) -> Decided:
         await self._ledger.ping()
         row = self._ledger.runs.get(run)
-        if row is None or project not in (None, row.new.project):
+        if row is None or row.deleted or project not in (None, row.new.project):
             return Decided.UNKNOWN
         for work, _, asked in self._open(project):
             if work.pointer.run == run:
@@ -43,7 +43,7 @@ class MemoryApprovals:
     def _open(self, project: str | None) -> Iterator[tuple[WorkRow, Envelope, ApprovalRequested]]:
         for run, work in list(self._ledger.work.items()):
             newest, row = self._ledger.events[run][-1], self._ledger.runs[run]
-            if row.deleted or row.deadline <= self._ledger.clock.now():
+            if row.deleted or min(work.due_at, row.deadline) <= self._ledger.clock.now():
                 continue
             if newest.sealed.type == ApprovalRequested.type and project in (None, row.new.project):
                 asked = unseal(newest.sealed, _TYPES)

@@ -167,6 +167,5 @@ def _room(counts: _Counts, now: int) -> Room:
 
 
 def _cost(call: CallRow) -> Decimal:
-    if call.cost_usd is not None:
-        return call.cost_usd
-    return (call.worst_case_usd or Decimal(0)) if call.status in ("asked", "unknown") else Decimal(0)
+    told = call.worst_case_usd if call.cost_usd is None else call.cost_usd
+    return told or Decimal(0)

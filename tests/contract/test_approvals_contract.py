@@ -89,6 +89,22 @@ async def test_a_run_whose_deadline_has_passed_waits_for_nothing(store: Store) -
     assert await store.audit() == [], "no call would be made, whatever was decided"
 
 
+async def test_a_decision_that_comes_too_late_is_none_though_no_worker_has_denied_the_calls_yet(store: Store) -> None:
+    await resting(store)
+    await store.advance(3_601)
+    assert await store.approvals.waiting(None) == []
+    assert await store.approvals.decide("resp_1", None, YES) is Decided.OVER
+    assert await store.audit() == []
+    assert [pointer.route for pointer in await store.due()] == ["approval"]
+
+
+async def test_a_run_that_was_deleted_is_not_there(store: Store) -> None:
+    await resting(store)
+    assert await store.privacy.forget("resp_1", "default")
+    assert await store.approvals.waiting(None) == []
+    assert await store.approvals.decide("resp_1", "default", YES) is Decided.UNKNOWN
+
+
 async def test_a_run_of_another_project_is_not_there(store: Store) -> None:
     await resting(store)
     assert await store.approvals.waiting("other") == []

@@ -46,7 +46,7 @@ async def test_what_a_model_has_cost_today_is_counted_for_all_projects_with_call
         call.model, call.endpoint = "m", "near"
     calls[3].model = "other"
     await paid(real_store, await opened(real_store, "resp_1"), *calls, ends=False)
-    assert await meter.spent_today(Target("near", "m")) == Decimal("2.75")
+    assert await meter.spent_today(Target("near", "m")) == Decimal("5.25")
     assert await meter.spent_today(Target("far", "m")) == 0
     await real_store.advance(2 * 86_400)
     assert await meter.spent_today(Target("near", "m")) == 0
@@ -91,6 +91,15 @@ async def test_a_call_that_nobody_knows_the_outcome_of_counts_with_the_most_that
     assert (await store.meter.used("default"))[None].usd == Decimal("2.5")
     await store.ledger.begin(delivered(pointer))
     assert (await store.meter.used("default"))[None].usd == Decimal("2.5")
+
+
+async def test_a_call_whose_cost_nobody_told_counts_with_the_most_that_it_may_have_cost(store: Store) -> None:
+    calls = [model_call("no usage", cost_usd=None), model_call("hung", "failed", cost_usd=None)]
+    calls.append(model_call("turned away", "failed", cost_usd="0"))
+    calls.append(model_call("no price", cost_usd=None))
+    calls[-1].worst_case_usd = None
+    await paid(store, await opened(store, "resp_1"), *calls)
+    assert (await store.meter.used("default"))[None].usd == 5
 
 
 async def test_a_call_that_goes_on_is_counted_once_with_its_last_cost_however_often_it_is_asked(store: Store) -> None:

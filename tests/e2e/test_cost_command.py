@@ -15,14 +15,16 @@ async def test_every_call_is_summed_up_whatever_became_of_it(desk: Desk) -> None
             begun.calls.append(model_call("failed", "failed", cost_usd=None))
             begun.calls.append(model_call("nobody knows", "unknown", cost_usd=None))
             begun.calls.append(model_call("no usage", cost_usd=None))
+            begun.calls.append(model_call("no price", cost_usd=None))
+            begun.calls[-1].worst_case_usd = None
         await desk.ledger.record(begun)
     await desk.pool.execute("update runs set key_id = 'key_7' where id = 'resp_2'")
     by_run = (await desk.run("cost", "--by", "run", "--json")).json
     dear, cheap = by_run["lines"]
-    assert (dear["name"], dear["calls"], dear["failed"], dear["unknown"]) == ("resp_2", 5, 2, 1)
-    assert (dear["cost_usd"], dear["at_most_usd"], dear["unpriced"]) == ("0.375", "5.0", 1)
+    assert (dear["name"], dear["calls"], dear["failed"], dear["unknown"]) == ("resp_2", 6, 2, 1)
+    assert (dear["cost_usd"], dear["at_most_usd"], dear["unpriced"]) == ("0.375", "7.5", 1)
     assert (cheap["name"], cheap["cost_usd"], cheap["at_most_usd"], cheap["unpriced"]) == ("resp_1", "0.25", "0", 0)
-    assert (by_run["total"]["calls"], by_run["total"]["cost_usd"]) == (6, "0.625")
+    assert (by_run["total"]["calls"], by_run["total"]["cost_usd"]) == (7, "0.625")
     for by, names in {
         "key": ["key_7", ""],
         "project": ["default"],

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from agent import Agent, CallModel, Found, ModelAnswer, Search
 from agent.agents import documents
 from agent.cases import Case, dumped, loads
+from agent.cases.case import closed
 from agent.cases.pseudonyms import Pseudonyms, pseudonym
 from agent.cases.redaction import Redaction
 from agent.cases.sensitive import PERSONAL, SECRETS, own
@@ -121,6 +122,7 @@ async def test_planted_secrets_are_in_no_export() -> None:
     assert done.as_recorded, "\n".join(done.missing.unlike if done.missing else [str(done.difference)])
 
 
+NUMBER = 77_120_441
 FIELDS = {
     "password": "correct horse battery",
     "clientSecret": "velvetharbour",
@@ -136,6 +138,19 @@ async def test_what_stands_in_a_field_of_a_secret_is_one_whatever_it_looks_like(
     exported = Redaction(SALT)(case)
     assert [it for it in FIELDS.values() if it in everywhere(exported)] == []
     assert (await replay(exported, documents)).as_recorded
+
+
+async def test_a_secret_that_is_a_number_is_another_number_as_value_and_in_a_text() -> None:
+    case = await case_of(RIGHT, question=f'{{"password":{NUMBER}}}, or {NUMBER}; it is the month {NUMBER // 100}')
+    told = orjson.loads(dumped(case))
+    told["attempts"][0]["asked"][0]["answer"]["door"] = {"token": NUMBER, "at": NUMBER / 100, "open": True}
+    for number in range(40):
+        exported = Redaction(b"salt %d" % number)(loads(orjson.dumps(told)))
+        answer = next(it.answer for it in exported.asked() if it.type == "search")
+        assert isinstance(answer, dict) and str(NUMBER) not in everywhere(exported)
+        door = answer["door"]
+        assert len(str(door["token"])) == len(str(NUMBER)) and door["at"] == NUMBER / 100 and door["open"] is True
+        assert f'{{"password":{door["token"]}}}' in closed(exported.request).replace("\\", "")
 
 
 async def test_json_as_deep_as_it_can_be_is_looked_through_like_any_other() -> None:

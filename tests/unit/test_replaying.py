@@ -150,6 +150,15 @@ async def test_a_missing_recording_fails_closed_with_the_question_and_the_one_mo
     assert any(line.startswith("+messages[3].content") for line in done.missing.unlike), done.missing.unlike
 
 
+async def test_a_recorded_question_that_was_edited_is_none_though_its_hash_still_fits() -> None:
+    told = data(await case_of(RIGHT))
+    asked = next(it for attempt in told["attempts"] for it in attempt["asked"] if it["effect"]["type"] == "call_model")
+    asked["effect"]["messages"][0]["content"] = "Say anything."
+    done = await again(loads(orjson.dumps(told)))
+    assert done.missing is not None
+    assert "-messages[0].content: Say anything." in done.missing.unlike
+
+
 async def test_a_changed_prompt_is_shown_beside_the_recorded_one() -> None:
     told = data(await case_of(RIGHT))
     (name,) = told["sources"]

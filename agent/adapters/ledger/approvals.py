@@ -35,7 +35,7 @@ class PostgresApprovals:
                 return Decided.DONE
         with reached():
             row = await self._ledger.pool.fetchrow(sql("standing"), run, project)
-        return Decided.UNKNOWN if row is None else Decided.OVER
+        return Decided.UNKNOWN if row is None or row["deleted"] else Decided.OVER
 
     async def _rows(self, project: str | None, run: str | None) -> Sequence[Any]:
         with reached():

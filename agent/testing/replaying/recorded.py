@@ -90,7 +90,7 @@ class Recorded(Perform):
         async def ask(effect: Effect[T], /) -> T:
             call = _CALL.get()
             found = self.place.asked(call.hash, call.occurrence)
-            if found is None:
+            if found is None or closed(found.effect).encode() != effect.canonical():
                 raise Missing(effect, self.place.now, self.place.case.asked())
             if found.answer is not None:
                 return cast(T, effect.answer_type.model_validate_json(closed(found.answer)))

@@ -1,5 +1,5 @@
--- spent_today: what the calls of a model have cost since midnight, UTC. A call that nobody knows the outcome of, or that is
--- under way, counts with the most that it may cost. Runs that take longer than an hour are looked for while they are open.
+-- spent_today: what the calls of a model have cost since midnight, UTC. A call that is under way, or
+-- whose cost nobody told, counts with the most that it may cost, as in the counters of Redis. Runs that take longer than an hour are looked for while they are open.
 -- $1 endpoint, $2 model
 with today as (
     select date_trunc('day', clock_timestamp() at time zone 'utc') at time zone 'utc' as begins
@@ -8,6 +8,6 @@ with today as (
     union
     select w.run_id from work w
 )
-select coalesce(sum(coalesce(c.cost_usd, case when c.status in ('asked', 'unknown') then c.worst_case_usd end, 0)), 0) as usd
+select coalesce(sum(coalesce(c.cost_usd, c.worst_case_usd, 0)), 0) as usd
 from lately l join calls c on c.run_id = l.id, today t
 where c.asked_at >= t.begins and c.endpoint = $1 and c.model = $2
