@@ -85,6 +85,10 @@ def place_in(job: Job) -> Place | None:
     return datetime.fromisoformat(at), id
 
 
+class CannotGoOn(Exception):
+    """A job ends before it is through. Why, and what to do, is told to whoever asked for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """The right of one process to work on a job, until another takes the job over."""

@@ -34,6 +34,7 @@ from cli.bulk import push
 from cli.evaluating import Asked, begin, collect, settle
 from cli.exits import Exit, errors, leave
 from cli.find import DataDir, attached, settings_for
+from cli.granting import dollars
 from cli.logs import configure
 from cli.plain import plain
 from cli.watching import watch_job, words
@@ -50,6 +51,7 @@ def evaluate(
     model: Annotated[list[str] | None, typer.Option(help="In place of the agent's models; repeat for a chain.")] = None,
     project: Annotated[str, typer.Option(help="The project whose runs these are.")] = DEFAULT_PROJECT,
     at_once: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Runs that are open together.")] = 8,
+    most_usd: Annotated[str | None, typer.Option(help="Open no more runs once they cost so much; 2.50.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file; NAME.evaluation.json by default.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="The tables as Markdown, into this file.")] = None,
     against: Annotated[Path | None, typer.Option("--compare", help="The file of an earlier evaluation.")] = None,
@@ -72,7 +74,7 @@ def evaluate(
         leave(Exit.USAGE, _told(error))
     if (urls := attached(settings)) is None:
         leave(Exit.REFUSED, f"no service runs in {settings.data_dir}: start `cuelight up` in another terminal")
-    asked = Asked(dataset, agent, tuple(model or ()), project, at_once)
+    asked = Asked(dataset, agent, tuple(model or ()), project, at_once, None if most_usd is None else dollars(most_usd))
     report = _evaluated(settings, urls, asked, detach=detach)
     found = None if before is None else compare(before, report, _draw())
     why = () if found is None else breaches(gates, found)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib import metadata
 
 from agent.access import Project
@@ -66,6 +67,8 @@ class Asked:
     models: tuple[str, ...]
     project: str
     at_once: int
+    most_usd: Decimal | None = None
+    """No more runs are opened once those that are cost so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,15 @@ async def begin(settings: Settings, urls: EngineUrls, asked: Asked) -> Begun:
         owner = find((await it.access.book()).projects.values(), asked.project)
         door = door_of(settings, it, company, service_url(settings) or f"http://{settings.host}:{settings.port}")
         offer = _offer(door, owner, asked)
+        if asked.most_usd is not None:
+            _refuse_unpriced(settings, offer.chain)
         bound = company.agents[offer.card.name]
         wish = wish_of(asked.dataset.hash, bound.id, *offer.chain, asked.project)
         found, new = await it.evaluations.find(wish), False
         if found is None:
             await _refuse_paused(it)
             found, new = await _put(it, door, offer, asked, wish, company)
+        await it.evaluations.limit(found.id, asked.most_usd)
         job = await _job(it, found)
         account = _account(bound, offer, asked.project, offline=company.offline)
         return Begun(found, new, job, account, bound.agent.retrieval is not None)
@@ -137,6 +143,14 @@ def _offer(door: Door, owner: Project, asked: Asked) -> Offer:
                 Exit.NOT_FOUND, f"there is no model {plain(name, 80)!r} for this project; there is {', '.join(usable)}"
             )
     return replace(offer, models=asked.models or offer.models)
+
+
+def _refuse_unpriced(settings: Settings, chain: Sequence[str]) -> None:
+    """Nobody could say when a model without a price has used a limit up."""
+    for endpoint in settings.endpoints():
+        for model in endpoint.models:
+            if model.name in chain and None in (model.input_usd_per_mtok, model.output_usd_per_mtok):
+                leave(Exit.USAGE, f"--most-usd: {plain(model.name, 80)!r} has no price; see docs/models.md")
 
 
 async def _refuse_paused(it: Connected) -> None:

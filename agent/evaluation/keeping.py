@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -71,6 +72,8 @@ class Evaluation:
     total: int
     created_at: datetime
     told_at: datetime | None = None
+    most_usd: Decimal | None = None
+    """No more of its runs are opened once those that are cost so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,12 @@ class Evaluations(Protocol):
 
     async def runs(self, id: str, /) -> Sequence[str]:
         """The runs that are open or have ended, in the order of their lines."""
+
+    async def limit(self, id: str, most_usd: Decimal | None, /) -> None:
+        """What its runs may cost from now on; None for as much as they cost."""
+
+    async def spent(self, id: str, /) -> Decimal:
+        """What its runs cost so far, in USD; calls whose cost nobody told, or that are under way, at their most."""
 
     async def told(self, id: str, /) -> None:
         """Somebody knows how it ended: whoever wants the same again wants it done again."""

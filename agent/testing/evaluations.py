@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import count
 
 from agent.evaluation import Evaluation, Plan, Standing, Wanted
+from agent.testing.bills import spent_usd
 from agent.testing.memory import MemoryLedger
 
 
@@ -68,6 +70,15 @@ class MemoryEvaluations:
     async def runs(self, id: str, /) -> Sequence[str]:
         await self._ledger.ping()
         return self._kept[id].runs() if id in self._kept else []
+
+    async def limit(self, id: str, most_usd: Decimal | None, /) -> None:
+        await self._ledger.ping()
+        if (kept := self._kept.get(id)) is not None:
+            kept.evaluation = replace(kept.evaluation, most_usd=most_usd)
+
+    async def spent(self, id: str, /) -> Decimal:
+        runs = set(await self.runs(id))
+        return spent_usd(call for call in self._ledger.calls.values() if call.key.run in runs)
 
     async def told(self, id: str, /) -> None:
         await self._ledger.ping()

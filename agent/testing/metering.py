@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from agent.errors import Transient
 from agent.metering import OPENING_S, STALE_S, WINDOW_S, LimitName, Room, Scope, Used, Verdict
+from agent.testing.bills import spent_usd
 from agent.testing.clock import HeldClock
 from agent.testing.memory import MemoryLedger
-from agent.testing.rows import CallRow
 
 DAY_S = 86_400
 
@@ -46,7 +46,7 @@ class MemoryMeter:
             tokens=+tokens,
             open=frozenset(id for id in runs if id in self._ledger.work),
             ended=frozenset(ended),
-            usd=sum((_cost(call) for call in calls if self._is_today(self._ledger.heard[call.id])), Decimal(0)),
+            usd=spent_usd(call for call in calls if self._is_today(self._ledger.heard[call.id])),
         )
 
     def _age(self, at: datetime) -> int:
@@ -164,8 +164,3 @@ def _room(counts: _Counts, now: int) -> Room:
     began, tokens = _lately(counts.began, now), _lately(counts.tokens, now)
     resets = [max(window) + WINDOW_S - now if window else 0 for window in (began, tokens)]
     return Room(sum(began.values()), sum(tokens.values()), *resets)
-
-
-def _cost(call: CallRow) -> Decimal:
-    told = call.worst_case_usd if call.cost_usd is None else call.cost_usd
-    return told or Decimal(0)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 
 from agent.errors import Transient
 from agent.evaluation import Evaluation, Plan, Standing, Wanted, arguments
-from agent.jobs import END, Hold, Job
+from agent.jobs import END, CannotGoOn, Hold, Job
 from agent.pauses import INTAKE
-from agent.ports import Pointer
+from agent.ports import Call, Pointer
 from agent.testing import MemoryStreams
 from tests.contract.backends import Store
-from tests.contract.toys import begun, finish, new_run, standing
+from tests.contract.toys import begun, finish, model_call, new_run, standing
 from workers.jobs.doors import Doors
 from workers.jobs.evaluating import evaluate
 
@@ -64,10 +65,12 @@ async def held(store: Store, evaluation: Evaluation, holder: str = "p1") -> tupl
     return hold, taken
 
 
-async def over(store: Store, *runs: str) -> None:
-    """These runs end."""
+async def over(store: Store, *runs: str, calls: Sequence[Call] = ()) -> None:
+    """These runs end, with these calls on their bill."""
     for run in runs:
-        assert await store.ledger.commit(await begun(store, await standing(store, run)), finish())
+        it = await begun(store, await standing(store, run))
+        it.calls.extend(calls)
+        assert await store.ledger.commit(it, finish())
 
 
 async def test_the_same_wish_finds_the_evaluation_until_somebody_was_told_of_it(store: Store) -> None:
@@ -126,6 +129,26 @@ async def test_a_job_that_dies_before_it_noted_its_runs_opens_none_of_them_again
     await over(store, "resp_1")
     after = await evaluate(doors(store), hold, job)
     assert after is not None and after.counts == {"completed": 1}
+    assert await store.evaluations.standing(evaluation.id) == Standing({"completed": 1}, 1, 3)
+
+
+async def test_no_more_runs_are_opened_once_they_cost_as_much_as_they_may_until_the_limit_is_raised(
+    store: Store,
+) -> None:
+    evaluation = await put(store, 3, at_once=1)
+    await store.evaluations.limit(evaluation.id, Decimal("2.75"))
+    hold, job = await held(store, evaluation)
+    first = await evaluate(doors(store), hold, job)
+    assert first is not None and await store.evaluations.spent(evaluation.id) == 0
+    await over(store, "resp_1", calls=[model_call(), model_call("a bill that nobody sent", cost_usd=None)])
+    assert await store.evaluations.spent(evaluation.id) == Decimal("2.75")
+    with pytest.raises(CannotGoOn, match=r"its 2\.75 USD are used up: raise --most-usd"):
+        await evaluate(doors(store), hold, first)
+    assert await store.evaluations.standing(evaluation.id) == Standing({"completed": 1}, 0, 3)
+    counted = await store.jobs.job(job.id)
+    assert counted is not None and (counted.done, counted.counts) == (1, {"completed": 1})
+    await store.evaluations.limit(evaluation.id, None)
+    assert await evaluate(doors(store), hold, counted) is not None
     assert await store.evaluations.standing(evaluation.id) == Standing({"completed": 1}, 1, 3)
 
 

@@ -74,7 +74,12 @@ async def test_a_data_set_is_evaluated_once_whatever_is_killed_and_a_loss_ends_w
 
             await it.model.play(Script.of([{"answer": NOTHING, "usage": {"input": 1_000, "output": 100}}]))
             beside = ["--compare", str(tmp_path / "one.json"), "--markdown", str(tmp_path / "two.md")]
+            unpriced = await desk.run(*words, "--most-usd", "0.001", **more)
+            assert unpriced.code == 2 and "'m1' has no price" in unpriced.err
+            priced = more | {f"CUELIGHT_{name.upper()}": value for name, value in PRICES.items()}
+            stopped = await desk.run(*words, "--most-usd", "0.001", **priced)
+            assert stopped.code == 1 and "its 0.001 USD are used up: raise --most-usd" in stopped.err, stopped.err
             lost = await desk.run(*words[:-1], str(tmp_path / "two.json"), *beside, "--fail-on", "any", **more)
             assert lost.code == 1 and "contains went from 0.9 to 0 over 10 lines: surely worse" in lost.err, lost.err
-            assert read(tmp_path / "two.json").evaluation != report.evaluation
+            assert "goes on with job_" in lost.err and read(tmp_path / "two.json").evaluation != report.evaluation
             assert "| contains | 10 | 0.9 | 0 | -0.9 |" in (tmp_path / "two.md").read_text()

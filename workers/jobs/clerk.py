@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import Transient
-from agent.jobs import END, Hold, Job, Kind, State
+from agent.jobs import END, CannotGoOn, Hold, Job, Kind, State
 from workers.jobs.doors import Doors
 from workers.jobs.kinds import KINDS, Batch
 
@@ -54,10 +54,15 @@ class Clerk:
         log.info("job_taken", job=id, kind=job.kind, place=job.place, done=job.done)
         try:
             await self._batches(hold, job)
+        except CannotGoOn as error:
+            log.warning("job_stopped", job=id, reason=str(error))
+            await self._fail(hold, str(error))
         except Exception as error:
             log.exception("job_failed", job=id)
-            said = f"{type(error).__name__}: {error}"
-            await self._insist(lambda: self._doors.jobs.end(hold, "failed", said))
+            await self._fail(hold, f"{type(error).__name__}: {error}")
+
+    async def _fail(self, hold: Hold, why: str) -> None:
+        await self._insist(lambda: self._doors.jobs.end(hold, "failed", why))
 
     async def _batches(self, hold: Hold, job: Job | None) -> None:
         while job is not None and not (over(job) or self._stop.is_set()):

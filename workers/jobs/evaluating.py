@@ -10,7 +10,7 @@ import structlog
 
 from agent.errors import Transient
 from agent.evaluation import Evaluation, Standing, new_run
-from agent.jobs import END, Hold, Job
+from agent.jobs import END, CannotGoOn, Hold, Job
 from agent.pauses import INTAKE
 from agent.ports import NewRun
 from workers.jobs.doors import Doors
@@ -22,28 +22,38 @@ LOOK_S = 0.1
 
 
 async def evaluate(doors: Doors, hold: Hold, job: Job) -> Job | None:
-    """Open as many runs as may be open, and count those that have ended. Whatever was opened before is not again."""
+    """Open as many runs as may be open, and count those that have ended. Whatever was opened before is not again.
+
+    Raises `CannotGoOn` once all that were opened have ended, if no more may be.
+    """
     evaluation = await doors.evaluations.evaluation(json.loads(job.arguments)["evaluation"])
     if evaluation is None:
-        raise LookupError("the evaluation is no longer kept")
-    await _open(doors, evaluation, await doors.evaluations.standing(evaluation.id))
+        raise CannotGoOn("the evaluation is no longer kept")
+    may_go_on = await _open(doors, evaluation, await doors.evaluations.standing(evaluation.id))
     standing = await doors.evaluations.standing(evaluation.id)
     if standing.done == job.done:
         await doors.sleep(LOOK_S)
     place = END if standing.done == standing.total else ""
-    return await doors.jobs.note(hold, standing.done - job.done, _more(standing.ended, job.counts), place)
+    after = await doors.jobs.note(hold, standing.done - job.done, _more(standing.ended, job.counts), place)
+    if not may_go_on and not place and not standing.open and after is not None:
+        raise CannotGoOn(f"its {evaluation.most_usd} USD are used up: raise --most-usd")
+    return after
 
 
-async def _open(doors: Doors, evaluation: Evaluation, standing: Standing) -> None:
+async def _open(doors: Doors, evaluation: Evaluation, standing: Standing) -> bool:
+    """Open what may be open; False if no more may be, since it would cost too much."""
     room = evaluation.plan.at_once - standing.open
     if room <= 0 or any(pause.scope == INTAKE for pause in await doors.pauses.pauses()):
-        return
+        return True
+    if evaluation.most_usd is not None and await doors.evaluations.spent(evaluation.id) >= evaluation.most_usd:
+        return False
     lines = await doors.evaluations.waiting(evaluation.id, room)
     news = [new_run(evaluation, line) for line in lines]
     if news:
         await asyncio.gather(*(doors.ledger.open(new) for new in news))
         await doors.evaluations.opened(evaluation.id, [line.number for line in lines])
         await _publish(doors, news)
+    return True
 
 
 async def _publish(doors: Doors, news: Sequence[NewRun]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from agent.adapters.ledger.connect import Pool, transaction
@@ -56,6 +57,14 @@ class PostgresEvaluations:
     async def runs(self, id: str, /) -> Sequence[str]:
         with reached():
             return [row["run_id"] for row in await self._pool.fetch(sql("evaluation_runs"), id)]
+
+    async def limit(self, id: str, most_usd: Decimal | None, /) -> None:
+        with reached():
+            await self._pool.execute(sql("evaluation_limit"), id, most_usd)
+
+    async def spent(self, id: str, /) -> Decimal:
+        with reached():
+            return Decimal(await self._pool.fetchval(sql("evaluation_spent"), id))
 
     async def told(self, id: str, /) -> None:
         with reached():
