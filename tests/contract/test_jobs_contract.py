@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
+from typing import Any, cast
 
 from agent.jobs import END, Hold, Job, of_letters, place_in, place_of
 from agent.letters import Filter
 from tests.contract.backends import Store
 from tests.contract.test_letters_contract import BURY, buried
 from tests.contract.toys import begun, standing
+from workers.jobs.clerk import Clerk
+from workers.jobs.doors import Doors
 
 LEASE_S = 10.0
 ALL = of_letters(Filter(kind="bug"), None)
@@ -124,6 +128,51 @@ async def test_a_job_that_is_handed_back_goes_on_where_it_stood(store: Store) ->
     assert await store.jobs.lost(LEASE_S) == [job.id]
     await taken(store, job, "p2")
     assert await state(store, job) == ("running", 2, "here")
+
+
+class Batches:
+    """Work of three batches that take three seconds each, and a queue in which these jobs stand."""
+
+    def __init__(self, store: Store, *queue: str) -> None:
+        self.given: list[str] = []
+        self.clerk = Clerk(
+            Doors(store.jobs, *(cast(Any, None),) * 7),
+            asyncio.Event(),
+            self._give,
+            self._waiting,
+            name="p1",
+            lease_s=LEASE_S,
+            kinds={"replay": self._batch},
+            now=lambda: self._now,
+        )
+        self._queue, self._now = set(queue), 0.0
+
+    async def _batch(self, doors: Doors, hold: Hold, job: Job) -> Job | None:
+        self._now += 3.0
+        return await doors.jobs.note(hold, 1, {}, END if job.done == 2 else "on")
+
+    async def _give(self, job: str) -> None:
+        self.given.append(job)
+
+    async def _waiting(self) -> Set[str]:
+        return self._queue
+
+
+async def test_a_long_job_lets_another_one_that_waits_have_its_turn_and_goes_on_after_it(store: Store) -> None:
+    job = await asked(store)
+    first = Batches(store, job.id, "job_other")
+    await first.clerk.run(job.id)
+    assert first.given == [job.id] and await state(store, job) == ("queued", 2, "on")
+    alone = Batches(store, job.id)
+    await alone.clerk.run(job.id)
+    assert alone.given == [] and await state(store, job) == ("done", 3, END)
+
+
+async def test_a_job_that_nobody_waits_behind_is_done_in_one_go(store: Store) -> None:
+    job = await asked(store)
+    alone = Batches(store, job.id)
+    await alone.clerk.run(job.id)
+    assert alone.given == [] and await state(store, job) == ("done", 3, END)
 
 
 async def test_a_queued_job_is_cancelled_at_once_and_a_running_one_is_asked_to_end(store: Store) -> None:

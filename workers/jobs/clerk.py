@@ -1,11 +1,11 @@
-"""Does one job, batch by batch, until it is done, cancelled, handed back, or somebody else's."""
+"""Does one job, batch by batch, until it is done, cancelled, somebody else's, or another one's turn has come."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import TypeVar
 
 import structlog
@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 AGAIN_S = 0.5
 """How long to wait before an engine that was away is asked again."""
+TURN_S = 5.0
+"""How long a job is worked on while another one waits."""
 BEAT_S = 1.0
 """The longest that a cancel goes unseen by a job that waits."""
 
@@ -33,14 +35,19 @@ class Clerk:
         doors: Doors,
         stop: asyncio.Event,
         give: Callable[[str], Awaitable[None]],
+        waiting: Callable[[], Awaitable[Set[str]]],
         *,
         name: str,
         lease_s: float,
         kinds: Mapping[Kind, Batch] = KINDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`give` puts a job at the end of the queue, `waiting` tells which ones stand in it."""
         self._doors = doors
         self._stop = stop
         self._give = give
+        self._waiting = waiting
+        self._now = now
         self._name = name
         self._lease_s = lease_s
         self._kinds = kinds
@@ -65,14 +72,25 @@ class Clerk:
         await self._insist(lambda: self._doors.jobs.end(hold, "failed", why))
 
     async def _batches(self, hold: Hold, job: Job | None) -> None:
+        until = self._now() + TURN_S
         while job is not None and not (over(job) or self._stop.is_set()):
             job = await self._batch(hold, job)
+            if self._now() >= until:
+                if await self._others_wait(hold.job):
+                    break
+                until = self._now() + BEAT_S
         if job is None:
             log.warning("job_lost", job=hold.job)
         elif over(job):
             await self._end(hold, job)
         else:
             await self._hand_back(hold)
+
+    async def _others_wait(self, id: str) -> bool:
+        try:
+            return bool(await self._waiting() - {id})
+        except Transient:
+            return False
 
     async def _batch(self, hold: Hold, job: Job) -> Job | None:
         began = time.monotonic()

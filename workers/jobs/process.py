@@ -77,7 +77,7 @@ async def desk(
         sweep = Sweep(it.jobs, push, waiting, lease_s=lease_s, retention_every_s=settings.retention_every_s)
         sweeping = asyncio.create_task(sweep.run(min(1.0, lease_s / SWEEPS_PER_LEASE)))
         try:
-            yield Clerk(doors, stop, give, name=it.instance, lease_s=lease_s)
+            yield Clerk(doors, stop, give, waiting, name=it.instance, lease_s=lease_s)
         finally:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
