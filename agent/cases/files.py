@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from agent.cases.case import FORMAT, Case
 from agent.checks.parsing import is_deeper
+from agent.inert import inert
 
 MOST_BYTES = 20_000_000
 MOST_LEVELS = 200
@@ -31,7 +32,7 @@ class TooLarge(ValueError):
 
 def dumped(case: Case, most_bytes: int = MOST_BYTES) -> bytes:
     """The file. Raises `TooLarge`."""
-    text = orjson.dumps(_lean(case), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    text = inert(orjson.dumps(_lean(case), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     if len(text) > most_bytes:
         raise TooLarge(
             f"the case of {case.run.id} has {_mb(len(text))} MB and may have {_mb(most_bytes)}: it holds every prompt, "

@@ -17,6 +17,7 @@ from agent.effects import read_effect
 from agent.errors import Overloaded, Permanent
 from agent.prompting import Prompt
 from agent.testing.cases import case_rows
+from agent.testing.fake_model.recorded import trace_of
 from tests.runs import QUESTION, RIGHT, WRONG, case_of, chain
 
 ENDED: Mapping[str, Any] = {"id": "resp_1", "generation": 1, "status": "failed", "purged_at": None}
@@ -77,6 +78,16 @@ async def test_a_file_gives_the_same_case_back_and_is_read_well(tmp_path: Path) 
 @pytest.mark.parametrize("text", ['{"b":1.0,"a":[2]}', '{"a": 1}', "[1]", "none", '{"n":123456789012345678901234}'])
 def test_recorded_json_comes_back_byte_for_byte_and_in_its_own_order(text: str) -> None:
     assert closed(orjson.loads(orjson.dumps(opened(text)))) == text
+
+
+async def test_a_file_holds_nothing_that_a_terminal_or_an_editor_obeys(tmp_path: Path) -> None:
+    hostile = "a\x1b[2J\x7f\x9b2J\u202e\u2066b\u2028 Ж\u200d"
+    case = await case_of(RIGHT, question=hostile)
+    text = dumped(case).decode()
+    assert not set(text) & set("\x1b\x7f\x9b\u202e\u2066\u2028") and "Ж\u200d" in text
+    assert loads(text.encode()) == case
+    trace = trace_of(case).dumped().decode()
+    assert not set(trace) & set("\x1b\x7f\x9b\u202e\u2066\u2028")
 
 
 async def test_a_case_that_is_too_large_is_refused_with_what_to_do() -> None:

@@ -11,6 +11,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import Misconfigured
+from agent.inert import inert
 from agent.testing.fake_model.call import Call
 from agent.testing.fake_model.script import Line, problems, same_prompt
 
@@ -148,7 +149,7 @@ class Trace:
         placed = sorted((*self.lines, *self.faults), key=lambda it: it[0])
         header = {"cuelight_trace": FORMAT} | self.header.model_dump(mode="json", exclude_defaults=True)
         rest = [it.model_dump(mode="json", exclude_unset=True) for _, it in placed]
-        return b"".join(orjson.dumps(it, option=orjson.OPT_APPEND_NEWLINE) for it in (header, *rest))
+        return inert(b"".join(orjson.dumps(it, option=orjson.OPT_APPEND_NEWLINE) for it in (header, *rest)))
 
 
 def rows(text: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
