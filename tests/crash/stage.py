@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from redis.asyncio import Redis
 
 from agent.adapters.retrieval.ingest import ingest
@@ -23,7 +24,9 @@ from agent.ports import DEFAULT_PROJECT, NewRun, RunView
 from agent.request import Message, Request
 from agent.settings import Settings
 from agent.testing import AttemptRow, CallRow
-from agent.testing.fake_model import FakeModel, Line, Script
+from agent.testing.fake_model import FakeModel, Line, Script, Trace
+from agent.testing.fake_model.client import NOBODY
+from agent.testing.fake_model.trace import Header, TraceLine
 from agent.wiring import cast
 from tests.contract.real import RealStore
 from tests.crash import crashing_worker
@@ -119,6 +122,19 @@ class Stage:
             return len(await self.model.log(run)) >= times
 
         await until(heard)
+
+    async def holds(self, *after_calls: int) -> None:
+        """Have the model answer the nth question of a run no sooner than so many calls have come in."""
+        lines = [
+            TraceLine(prompt="answer", attempt=nth, after_calls=count, answer=ANSWER)
+            for nth, count in enumerate(after_calls, start=1)
+        ]
+        await self.model.follow(Trace.of(Header(), lines))
+
+    async def one_more_call(self) -> None:
+        """Call the model as nobody's worker: somebody's answer may be waiting for that."""
+        async with httpx.AsyncClient(trust_env=False, verify=NOBODY) as http:
+            await http.post(f"{self.model.base_url}/chat/completions", json={"model": "any", "messages": []})
 
     async def die(self, worker: BaseProcess) -> None:
         """Wait until it has killed itself."""

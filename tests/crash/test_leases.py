@@ -60,8 +60,8 @@ async def test_a_worker_that_is_held_up_by_its_own_code_is_not_taken_over(stage:
 
 
 async def test_a_frozen_worker_that_wakes_up_first_settles_nothing_and_its_bill_is_kept(stage: Stage) -> None:
-    quick, slow = Line(attempt=1, delay_ms=500, answer=ANSWER), Line(delay_ms=LONG_MS, answer=ANSWER)
-    await stage.model.play(Script((quick, slow)))
+    stage.settings["lease_s"] = LEASE_S
+    await stage.holds(2, 3)  # nobody is answered before the second call, and that one not before a third
     run = await stage.ask()
     zombie = stage.work()
     await stage.asked(run)
@@ -69,6 +69,12 @@ async def test_a_frozen_worker_that_wakes_up_first_settles_nothing_and_its_bill_
     stage.work()
     await stage.asked(run, times=2)
     os.kill(zombie.pid or 0, signal.SIGCONT)
+
+    async def refused() -> bool:
+        return ("advance", False) in generated(await stage.story(run))
+
+    await until(refused)
+    await stage.one_more_call()
     await stage.end(run)
     await stage.settled(run)
     story = await stage.story(run)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
+import psutil
 
 from agent.adapters.embedded import Engines
 from agent.adapters.ledger.migrate import migrate
@@ -17,10 +18,7 @@ from agent.testing.fake_model import FakeModel, Line, Script, running
 from agent.testing.fake_model.script import ScriptedFunction, ScriptedToolCall
 from tests.contract.real import RealStore
 from tests.crash import toys
-from tests.crash.stage import ANSWER, Stage, until
-
-SLOW = Script((Line(answer=ANSWER, delay_ms=1_500),))
-"""The answer comes after the database has died."""
+from tests.crash.stage import Stage, until
 
 
 @asynccontextmanager
@@ -39,19 +37,17 @@ async def on_stage(
 async def test_an_answer_that_the_dead_database_could_not_take_is_settled_by_the_next_worker(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    async with running(SLOW) as model:
+    async with running(Script()) as model:
         with Engines(data_dir) as engines:
             await migrate(engines.urls.database_url)
             async with on_stage(engines, model, tmp_path) as stage:
                 await stage.ingest(tmp_path)
+                await stage.holds(2)
                 run = await stage.ask()
                 stage.work()
-
-                async def asked() -> bool:
-                    return len(await model.log(run)) == 1
-
-                await until(asked)
-                os.kill(engines.pids["PostgreSQL"], signal.SIGKILL)
+                await stage.asked(run)
+                await kill(engines.pids["PostgreSQL"])
+                await stage.one_more_call()  # and the answer comes
 
                 async def spilled() -> bool:
                     return bool(list((tmp_path / "spill").glob("*.json")))
@@ -99,6 +95,24 @@ async def test_an_approval_that_is_given_after_everything_was_stopped_and_starte
         assert [what for _, _, what in toys.booked(log)] == ["flight", "hotel"], "and the flight is not booked again"
         assert story.view.ending is not None and "Booked." in story.view.ending.data
         assert len(story.paid) == 3, "nor is the model asked again for what it said before"
+
+
+async def kill(pid: int) -> None:
+    """A process and all of its children; wait until none of them runs."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    os.kill(pid, signal.SIGKILL)
+
+    async def gone() -> bool:
+        return not any(map(runs, family))
+
+    await until(gone)
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _calls(tool: str, what: str, log: str, attempt: int) -> Line:

@@ -192,15 +192,10 @@ async def test_an_approval_that_is_given_after_every_worker_died_and_redis_forgo
 
 
 async def test_a_worker_that_froze_in_a_call_and_wakes_up_settles_nothing_and_its_bill_is_kept(stage: Stage) -> None:
-    slow = Line(attempt=1, delay_ms=300, answer=ANSWER)
-    await stage.model.play(Script((slow, Line(answer=ANSWER))))
+    await stage.holds(2, 1)  # the answer to the first call comes once the second one was made
     run = await stage.ask()
     zombie = stage.work()
-
-    async def asked() -> bool:
-        return bool(await stage.model.log(run))
-
-    await until(asked)
+    await stage.asked(run)
     os.kill(zombie.pid or 0, signal.SIGSTOP)
     stage.work()
     await stage.end(run)

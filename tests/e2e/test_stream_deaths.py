@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -114,7 +115,7 @@ async def test_streams_are_the_same_whatever_dies_and_wherever_they_are_read(hou
         readers = [Reader(http, apis, random.Random(f"{seed}{n}"), _body(n), f"{n}") for n in range(RUNS)]
         reading = asyncio.gather(*(reader.read() for reader in readers))
         for victim in workers:
-            await _busy(it, victim)
+            await until(partial(_caught, it, victim))
             victim.send_signal(signal.SIGKILL)
             more = asyncio.create_task(stack.enter_async_context(worker(it)))
             if victim is workers[0]:
@@ -132,16 +133,22 @@ async def test_streams_are_the_same_whatever_dies_and_wherever_they_are_read(hou
         assert await it.pool.fetchval("select count(*) from runs") == RUNS
 
 
-async def _busy(it: House, victim: asyncio.subprocess.Process) -> None:
-    """Until this worker waits for a model, or there is nothing left to wait for."""
+async def _caught(it: House, victim: asyncio.subprocess.Process) -> bool:
+    """Whether this worker stands still while it waits for a model; or else there is nothing left to wait for."""
+    if not await _busy(it, victim):
+        return False
+    victim.send_signal(signal.SIGSTOP)
+    if await _busy(it, victim):
+        return True
+    victim.send_signal(signal.SIGCONT)
+    return False
+
+
+async def _busy(it: House, victim: asyncio.subprocess.Process) -> bool:
     mine = "select 1 from attempts where ended_at is null and route = 'generate' and split_part(worker, ':', 2) = $1"
     left = "select count(*) filter (where ended_at is null) from runs having count(*) = $1"
-
-    async def has_come() -> bool:
-        working = await it.pool.fetchval(mine, str(victim.pid))
-        return bool(working) or await it.pool.fetchval(left, RUNS) == 0
-
-    await until(has_come)
+    working = await it.pool.fetchval(mine, str(victim.pid))
+    return bool(working) or await it.pool.fetchval(left, RUNS) == 0
 
 
 def _body(n: int) -> dict[str, Any]:
