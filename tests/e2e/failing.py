@@ -14,6 +14,8 @@ from agent.checks import answers_something
 from agent.errors import Permanent
 
 MENDED = bool(0)
+TIME_S = 30.0
+"""The time that a run has which is to be late. A test makes it pass."""
 
 
 class Order(BaseModel):
@@ -94,9 +96,9 @@ ordering = plain("ordering", tools=(find_order,))
 sending = plain("sending", tools=(find_parcel,))
 well = grounded("well", prompt="answer")
 poor = grounded("poor", prompt="answer", budget=Budget(calls=3 if MENDED else 1))
-hasty = plain("hasty", is_curt, budget=Budget(deadline_s=60 if MENDED else 1.6, repairs=1))
+hasty = plain("hasty", is_curt, budget=Budget(deadline_s=3_600 if MENDED else TIME_S, repairs=1))
 
-LATE = Budget(deadline_s=0.9, failures=2)
+LATE = Budget(deadline_s=TIME_S, failures=2)
 limited = plain("limited", budget=LATE)
 hanging = plain("hanging", budget=LATE)
 away = plain("away", budget=Budget(failures=2))

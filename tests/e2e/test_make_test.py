@@ -27,9 +27,25 @@ pytest_plugins = ["pytester"]
 SOURCE = Path(failing.__file__)
 GOOD = orjson.dumps(RIGHT).decode()
 LOOKED_UP: dict[str, Any] = {"prompt": "chat", "attempt": 1}
-SLOW = {"answer": "At nine o'clock.", "delay_ms": 1000}
+TOO_LONG = {"answer": "At nine o'clock.", "times": 1}
 
-IN_A_HURRY = ("hasty", "limited", "hanging")
+IN_A_HURRY = {"hasty": 2, "limited": 1, "hanging": 1}
+"""How often each of them asks its model before its time is over."""
+ARE_LATE = "update work set deadline = clock_timestamp() where run_id = any($1)"
+TOOK_LONG = """
+with longer as (
+    update attempts set began_at = began_at - make_interval(secs => $2)
+    where run_id = any($1) and route = 'generate' and coalesce(delay_s, 0) = 0
+    returning token
+), asked as (
+    update calls set asked_at = asked_at - make_interval(secs => $2), duration_ms = duration_ms + 1000 * $2
+    where token in (select token from longer)
+)
+update runs
+set created_at = created_at - make_interval(secs => $2), deadline = deadline - make_interval(secs => $2)
+where id = any($1)
+"""
+"""The first call of each of these runs went on for so long, or the wait that it was told to make."""
 
 
 def calls(tool: str) -> list[Any]:
@@ -79,8 +95,10 @@ FAILURES: Mapping[str, Failure] = {
         answer="It is on its way.",
     ),
     "poor": ours("budget", "it may spend 1", {"answer": WRONG}, answer=GOOD),
-    "hasty": ours("deadline_exceeded", "as it did then: deadline_exceeded", SLOW, answer="Nine."),
-    "limited": theirs("deadline_exceeded", kind="rate_limited", retry_after=0.3),
+    "hasty": ours(
+        "deadline_exceeded", "as it did then: deadline_exceeded", TOO_LONG, {"fault": "hang"}, answer="Nine."
+    ),
+    "limited": theirs("deadline_exceeded", kind="rate_limited", retry_after=20),
     "hanging": theirs("deadline_exceeded", kind="hang"),
     "away": theirs("server", kind="server_error"),
     "garbled": theirs("malformed", kind="html"),
@@ -124,8 +142,28 @@ async def produced(it: House) -> dict[str, str]:
         await it.pool.execute("update work set deliveries = 8")
         async with it.worker():
             found |= await wave(*(name for name in FAILURES if name not in (*IN_A_HURRY, "deadly")))
-            found |= await wave(*IN_A_HURRY)  # once everything is warm
+            found |= await late(it, dict(await asyncio.gather(*map(ask, IN_A_HURRY))))
+            await until(over)
     return found
+
+
+async def late(it: House, runs: dict[str, str]) -> dict[str, str]:
+    """These runs, whose time is over as soon as each has asked what it asks."""
+    asked_all = sorted(runs[name] for name, times in IN_A_HURRY.items() for _ in range(times))
+    mine = list(runs.values())
+
+    async def asked() -> bool:
+        return sorted(call["run"] for call in await it.model.log() if call["run"] in mine) == asked_all
+
+    async def settled() -> bool:
+        statement = "select count(*) = 0 from attempts where run_id = any($1) and ended_at is null"
+        return bool(await it.pool.fetchval(statement, mine))
+
+    await until(asked)
+    await it.pool.execute(ARE_LATE, mine)
+    await until(settled)
+    await it.pool.execute(TOOK_LONG, mine, failing.TIME_S)
+    return runs
 
 
 async def made(it: House, runs: Mapping[str, str], folder: Path) -> dict[str, Done]:
