@@ -6,7 +6,7 @@ from pathlib import Path
 import certifi
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
@@ -31,8 +31,14 @@ structlog.configure(
     ]
 )
 
-# Hypothesis' own limit of 200 ms an example is a timed assertion: it fails on a busy machine.
-settings.register_profile("untimed", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
+# Hypothesis' own limits of 200 ms an example and of the time that drawing takes are timed assertions: they fail on a
+# busy machine.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
+)
 settings.load_profile("untimed")
 
 TOGETHER = frozenset({"tests/e2e/test_up.py", "tests/e2e/test_cli.py", "tests/traces/test_traces.py"})

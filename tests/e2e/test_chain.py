@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from redis.exceptions import ResponseError
 
 from agent.prompting import SHIPPED
 from tests.e2e.house import MADE_UP, QUESTION, QUOTE, RIGHT, WRONG, House, Open, until
@@ -312,11 +313,12 @@ async def test_a_run_opened_at_one_door_can_be_read_at_another(house: Open) -> N
 
 async def test_two_workers_share_the_runs_and_each_step_is_settled_once(house: Open) -> None:
     async with (
-        house({"answer": RIGHT, "delay_ms": 20}) as it,
+        house({"answer": RIGHT, "delay_ms": 20}, lease_s=2.0) as it,
         it.worker(slots=2),
         it.worker(slots=2),
         it.door() as http,
     ):
+        await until(lambda: both_read(it))
         bodies = await asyncio.gather(*(ask(http) for _ in range(24)))
         for body in bodies:
             assert_right(body)
@@ -325,3 +327,11 @@ async def test_two_workers_share_the_runs_and_each_step_is_settled_once(house: O
         assert len({row["worker"] for row in attempts}) == 2
         assert sum(bool(row["settled"]) for row in attempts) == 3 * len(bodies)
         assert (await it.model.counts())["calls"] == len(bodies)
+
+
+async def both_read(it: House) -> bool:
+    """Whether two workers have asked for work of the first route: the first one could do it all alone."""
+    try:
+        return len(await it.redis.xinfo_consumers(it.keys.work("retrieve"), it.keys.group("retrieve"))) == 2
+    except ResponseError:
+        return False  # nobody has made the group yet

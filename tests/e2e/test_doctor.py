@@ -389,7 +389,7 @@ async def test_a_healthy_system_gives_no_finding_while_it_works_and_after(house:
 
 
 async def test_a_busy_system_gives_no_finding_either(house: Open) -> None:
-    async with house({"answer": RIGHT, "times": 1_000}) as it, it.worker(), it.worker(), it.door() as http:
+    async with house({"answer": RIGHT, "times": 1_000}, lease_s=2.0) as it, it.worker(), it.worker(), it.door() as http:
         done = asyncio.Event()
 
         async def ask() -> None:

@@ -17,8 +17,8 @@ from agent.testing.fake_model.faults import Fault
 
 ANSWER = "The curtain rises at eight o'clock sharp."
 ASKED: Any = [{"role": "user", "content": "When does the show begin?"}]
-SOON_S = 0.2
-"""What a test waits for an answer that never comes."""
+SOON = openai.Timeout(30, read=0.2)
+"""What a test waits for bytes that never come."""
 
 
 class Stage:
@@ -40,15 +40,13 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    fault: Any, *, answer: str | None = ANSWER, timeout_s: float = 30.0, **line: Any
+    fault: Any, *, answer: str | None = ANSWER, timeout: float | openai.Timeout = 30.0, **line: Any
 ) -> AsyncIterator[Stage]:
     script = Script.of([{"fault": fault, "answer": answer, **line}])
     http = DefaultAsyncHttpxClient(trust_env=False)
     async with (
         running(script) as fake,
-        AsyncOpenAI(
-            base_url=fake.base_url, api_key="sk-x", max_retries=0, timeout=timeout_s, http_client=http
-        ) as client,
+        AsyncOpenAI(base_url=fake.base_url, api_key="sk-x", max_retries=0, timeout=timeout, http_client=http) as client,
     ):
         yield Stage(fake, client)
 
@@ -143,7 +141,7 @@ async def test_a_rejection_without_an_answer_leaves_other_calls_to_the_next_line
 
 
 async def test_a_hang_never_answers_and_notes_when_the_client_leaves() -> None:
-    async with stage("hang", timeout_s=SOON_S) as on:
+    async with stage("hang", timeout=SOON) as on:
         with pytest.raises(openai.APITimeoutError):
             await on.ask()
         last = await on.last()
@@ -152,7 +150,7 @@ async def test_a_hang_never_answers_and_notes_when_the_client_leaves() -> None:
 
 
 async def test_a_hang_in_the_middle_of_a_body_is_a_billed_timeout() -> None:
-    async with stage({"kind": "hang", "after_bytes": 250}, timeout_s=SOON_S) as on:
+    async with stage({"kind": "hang", "after_bytes": 250}, timeout=SOON) as on:
         with pytest.raises(openai.APITimeoutError):
             await on.ask()
         last = await on.last()
@@ -309,7 +307,7 @@ async def test_a_cut_stream_is_a_broken_connection() -> None:
 
 
 async def test_a_delay_comes_before_anything_and_whoever_leaves_meanwhile_is_noted() -> None:
-    async with stage("html", delay_ms=60_000, timeout_s=SOON_S) as on:
+    async with stage("html", delay_ms=60_000, timeout=SOON) as on:
         with pytest.raises(openai.APITimeoutError):
             await on.ask()
         last = await on.last()
@@ -317,7 +315,7 @@ async def test_a_delay_comes_before_anything_and_whoever_leaves_meanwhile_is_not
 
 
 async def test_a_line_may_say_itself_whether_it_is_billed() -> None:
-    async with stage("hang", billed=True, timeout_s=SOON_S) as on:
+    async with stage("hang", billed=True, timeout=SOON) as on:
         with pytest.raises(openai.APITimeoutError):
             await on.ask()
         assert (await on.fake.counts())["billed"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
@@ -49,13 +49,16 @@ class Ward:
         found = await self.redis.get(self.keys.lease(delivery.pointer))
         return str(found) if found else None
 
+    async def holds(self, delivery: Delivery) -> bool:
+        return await self.holder(delivery) == "me"
+
     async def beat(self) -> None:
         """Wait until the heart has beaten from beginning to end: a lease that is gone is there again, twice."""
-        self.heart.hold(self.pulse)
         for _ in range(2):
             await self.redis.delete(self.keys.lease(self.pulse.pointer))
 
             async def again() -> bool:
+                self.heart.hold(self.pulse)  # told anew: a heart that was late for once doubts all that it held
                 return await self.holder(self.pulse) == "me"
 
             await until(again)
@@ -100,7 +103,7 @@ async def test_leases_and_pending_entries_are_renewed_and_lost_leases_made_anew(
         await ward.redis.delete(ward.keys.lease(delivery.pointer))
         await ward.silence(delivery)
         await ward.beat()
-        assert await ward.holder(delivery) == "me"
+        await until(lambda: ward.holds(delivery))  # whenever the heart is late, it is gone for a moment
         assert await ward.idle_ms(delivery) < SILENT_MS
 
 
@@ -132,7 +135,9 @@ async def test_what_is_not_held_any_more_is_not_renewed(ward: Ward, how: str) ->
 
 
 async def test_a_heart_that_dies_is_replaced_and_its_successor_knows_what_is_held(ward: Ward) -> None:
+    delivery = await ward.delivered("resp_1")
     async with beating(ward):
+        ward.heart.hold(delivery)
         await ward.beat()
         first = ward.heart.pid
         assert first is not None
@@ -142,7 +147,9 @@ async def test_a_heart_that_dies_is_replaced_and_its_successor_knows_what_is_hel
             return ward.heart.pid not in (first, None)
 
         await until(replaced)
+        await ward.redis.delete(ward.keys.lease(delivery.pointer))
         await ward.beat()
+        await until(lambda: ward.holds(delivery))
 
 
 async def test_the_heart_outlives_its_connection(ward: Ward) -> None:
@@ -176,4 +183,10 @@ async def test_nothing_is_taken_over_right_after_the_server_was_frozen(ward: War
         os.kill(server, SIGCONT)
     with pytest.raises(Transient, match="to answer"):
         await taking
-    (_,) = await heir.inherited(1, LEASE_S)
+
+    async def taken_over() -> bool:
+        with suppress(Transient):  # it is still slow
+            return len(await heir.inherited(1, LEASE_S)) == 1
+        return False
+
+    await until(taken_over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
@@ -319,17 +319,16 @@ async def blocked(it: House) -> bool:
 
 
 @asynccontextmanager
-async def own_redis(home: Path) -> AsyncIterator[tuple[Valkey, Redis]]:
-    """A server of a test's own, and a client that is soon out of patience."""
+async def own_redis(home: Path) -> AsyncIterator[tuple[Valkey, Redis, Redis]]:
+    """A server of a test's own, a client that is soon out of patience, and one that is not."""
     server = Valkey(home)
     server.start()
     assert await server.up()
-    client = Redis.from_url(
-        f"unix://{server.socket}", decode_responses=True, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
-    )
+    told: dict[str, Any] = {"decode_responses": True, "retry": Retry(NoBackoff(), 0)}
+    hasty = Redis.from_url(f"unix://{server.socket}", socket_timeout=0.2, **told)
     try:
-        async with client:
-            yield server, client
+        async with hasty, Redis.from_url(f"unix://{server.socket}", socket_timeout=60, **told) as patient:
+            yield server, hasty, patient
     finally:
         await server.kill()
 
@@ -337,20 +336,28 @@ async def own_redis(home: Path) -> AsyncIterator[tuple[Valkey, Redis]]:
 async def test_a_publication_that_timed_out_and_was_carried_out_is_published_again_and_begun_once(
     engines: Engines, house: Open, data_dir: Path
 ) -> None:
-    async with house() as it, own_redis(data_dir) as (server, client):
+    async with house() as it, own_redis(data_dir) as (server, hasty, patient):
         ledger = PostgresLedger(it.pool)
-        sweeps, streams = PostgresSweeps(ledger), RedisStreams(client, it.keys, "slow")
+        sweeps, streams = PostgresSweeps(ledger), RedisStreams(hasty, it.keys, "slow")
         new = new_run("resp_slow")
         await ledger.open(new)
-        await streams.ping()  # so that there is a connection to send it on
+        await until(lambda: connected(streams))  # so that there is something to send it on
         os.kill(server.pid, SIGSTOP)
         with pytest.raises(Transient):
             await sweeps.publish_due(streams.publish_all, 0.0)
         os.kill(server.pid, SIGCONT)
         assert await server.up()
+        streams = RedisStreams(patient, it.keys, "slow")
         assert (await sweeps.publish_due(streams.publish_all, 0.0)).published == 1
         reader = streams.reader("first")
         await reader.join()
         found: list[Any] = list(await reader.new(10))
         assert [delivery.pointer for delivery in found] == [new.pointer] * 2
         assert [begun is not None for begun in [await ledger.begin(delivery) for delivery in found]].count(True) == 1
+
+
+async def connected(streams: RedisStreams) -> bool:
+    with suppress(Transient):
+        await streams.ping()
+        return True
+    return False

@@ -24,7 +24,7 @@ async def test_a_storm_burns_no_attempt_and_no_worker_calls_during_a_pause(
     monkeypatch.setattr("agent.adapters.streams.pacing.PATIENCE_S", 60.0)  # however slow this machine is
     refusal = {"kind": "rate_limited", "retry_after_ms": int(WAIT_S * 1000)}
     storm = {"fault": refusal, "delay_ms": 100, "times": REFUSALS}
-    async with house(storm, {"answer": RIGHT, "delay_ms": 20}, models="m1") as it, it.door() as http:
+    async with house(storm, {"answer": RIGHT, "delay_ms": 20}, models="m1", lease_s=2.0) as it, it.door() as http:
         async with it.worker(slots=SLOTS), it.worker(slots=SLOTS):
             replies = await asyncio.gather(*(http.post("/v1/responses", json=QUESTION) for _ in range(RUNS)))
         assert [reply.json()["status"] for reply in replies] == ["completed"] * RUNS
