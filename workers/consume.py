@@ -97,7 +97,8 @@ class Consumer:
         self.joined.set()
 
     async def _inherited(self, free: int) -> Sequence[Delivery | Unreadable]:
-        found = await self._reader.inherited(free, self._lease_s + LAPSE_S)
+        silent = await self._reader.inherited(free, self._lease_s + LAPSE_S)
+        found = [delivery for delivery in silent if delivery.entry not in self._held]  # our own heart may be late
         if found:
             metrics.TAKE_OVERS.labels(self._reader.route).inc(len(found))
             log.warning("taken_over", route=self._reader.route, entries=[delivery.entry for delivery in found])

@@ -93,3 +93,40 @@ async def test_an_entry_that_cannot_be_read_is_told_with_its_route() -> None:
 
     (line,) = await lines(never, Unreadable("generate", "1-0", {"a": "b"}, "no pointer"))
     assert (line["event"], line["route"], line["entry"]) == ("unreadable_entry", "generate", "1-0")
+
+
+class Late(Once):
+    """Hands its delivery out, and then again and again, as one that its own worker's heart was late to renew."""
+
+    def __init__(self, delivery: Delivery | Unreadable, stop: asyncio.Event) -> None:
+        super().__init__(delivery, stop)
+        self._first = delivery
+        self._looks = 0
+
+    async def new(self, most: int) -> Sequence[Delivery | Unreadable]:
+        if not self._left:
+            await self._stop.wait()
+        return [self._left.pop()] if self._left else ()
+
+    async def inherited(self, most: int, lease_s: float) -> Sequence[Delivery | Unreadable]:
+        self._looks += not self._left
+        if self._looks == 3:  # what the looks before have brought was dealt with
+            self._stop.set()
+        return [self._first] if not self._left else ()
+
+
+async def test_what_a_worker_is_at_is_not_told_as_taken_over_from_itself() -> None:
+    stop, handled = asyncio.Event(), list[str]()
+
+    async def handle(delivery: Delivery) -> None:
+        handled.append(delivery.entry)
+        await stop.wait()
+
+    reader = Late(DELIVERY, stop)
+    held = Holding(MemoryStreams(), ProcessHeartbeat("redis://nowhere", Keys("t"), "w", 1.0))
+    consumer = Consumer(reader, handle, MemoryLedger(), held, slots=2, lease_s=0.01, grace=Grace(1.0))
+    with structlog.testing.capture_logs() as found:
+        await asyncio.gather(consumer.run(stop), consumer.inherit(stop))
+        await consumer.drain(60)
+    assert handled == ["1-0"]
+    assert [line["event"] for line in found] == []
