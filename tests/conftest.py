@@ -1,6 +1,8 @@
 """Fixtures for every test."""
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
@@ -40,6 +42,17 @@ settings.register_profile(
     max_examples=int(os.environ.get("EXAMPLES", "50")),
 )
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def kept_port() -> Iterator[int]:
+    """A port that refuses connections until somebody listens there by its number; nobody is given it by chance."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        port: int = keeper.getsockname()[1]
+        yield port
+
 
 TOGETHER = frozenset({"tests/e2e/test_up.py", "tests/e2e/test_cli.py", "tests/traces/test_traces.py"})
 """Each of these starts a whole service once, in the one test process that runs all of it."""

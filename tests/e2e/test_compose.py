@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,10 +57,11 @@ def test_a_service_may_drain_before_it_is_killed() -> None:
         assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain_s
 
 
-def test_the_services_started_as_written_answer_a_question(database_url: str, redis_url: str, data_dir: Path) -> None:
+def test_the_services_started_as_written_answer_a_question(
+    database_url: str, redis_url: str, data_dir: Path, kept_port: int
+) -> None:
     urls = {"CUELIGHT_DATABASE_URL": database_url, "CUELIGHT_REDIS_URL": redis_url, "CUELIGHT_DATA_DIR": str(data_dir)}
-    port = free_port()
-    document = data_dir / "lamp.md"
+    port, document = kept_port, data_dir / "lamp.md"
     document.write_text("# The lamp\n\nThe cue light was built in 1880 and hangs behind the stage.\n")
     run(command("migrate", port), environment("migrate", urls))
     run([*cuelight(), "ingest", str(document)], environment("worker", urls))
@@ -132,10 +132,3 @@ def service(name: str, port: int, env: dict[str, str]) -> Iterator[subprocess.Po
     finally:
         process.terminate()
         process.communicate(timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

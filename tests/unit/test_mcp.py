@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -287,12 +286,10 @@ async def test_a_number_of_any_size_is_told() -> None:
 
 
 async def test_a_server_that_is_away_is_waited_for_and_one_that_left_is_a_failed_result(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, kept_port: int
 ) -> None:
     monkeypatch.setattr("agent.adapters.tools.mcp.AWAIT_EVERY_S", 0.01)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    bound = bind(McpServer("shop", f"http://127.0.0.1:{port}/mcp", ("look.up",), retries=0))
+    bound = bind(McpServer("shop", f"http://127.0.0.1:{kept_port}/mcp", ("look.up",), retries=0))
     ready, done = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -304,7 +301,7 @@ async def test_a_server_that_is_away_is_waited_for_and_one_that_left_is_a_failed
         working = asyncio.create_task(work())
         while not any(it["event"] == "mcp_server_awaited" for it in logs):  # noqa: ASYNC110  # a log rings no bell
             await asyncio.sleep(0.005)
-        async with running(port):
+        async with running(kept_port):
             await ready.wait()
             assert not (await ask(bound, "A1")).failed
         assert (await ask(bound, "A1")) == ToolResult(text="The tool failed.", failed=True)
