@@ -29,6 +29,7 @@ from agent.adapters.ledger.presence import PostgresPresence
 from agent.adapters.ledger.privacy import PostgresPrivacy
 from agent.adapters.ledger.sweeps import PostgresSweeps
 from agent.adapters.ledger.webhooks import PostgresWebhooks
+from agent.adapters.streams.client import SharedPipeline
 from agent.adapters.streams.client import connect as connect_streams
 from agent.adapters.streams.counting import RedisCounters
 from agent.adapters.streams.keys import Keys
@@ -36,11 +37,11 @@ from agent.adapters.streams.pacing import RedisPacer
 from agent.adapters.streams.redis import RedisStreams
 from agent.envelope import Envelope, Key, Sealed
 from agent.events import Usage
-from agent.failures import FAILING, INVALID
 from agent.fairness import Share
 from agent.pacing import Target
 from agent.ports import Delivery, FeedRow, Pointer, Unreadable
 from agent.testing import AttemptRow, AuditRow, CallRow, DeadLetter, WorkRow
+from agent.testing.clock import START
 from tests.engines import administer
 
 AGEING = (
@@ -164,13 +165,29 @@ class RealStore:
         return [_letter(row) for row in rows]
 
 
+class HeldTime(SharedPipeline):
+    """Scripts get the time from the test, and not from the server: it passes when the test says so."""
+
+    def __init__(self, client: Redis) -> None:
+        super().__init__(client)
+        self.now_s = int(START.timestamp())
+
+    async def do(self, *command: Any) -> Any:
+        held = f"({{'{self.now_s}', '0'}})"
+        return await super().do(*(it.replace(TIME, held) if isinstance(it, str) else it for it in command))
+
+
+TIME = "redis.call('TIME')"
+
+
 class RealCounting:
-    """Redis. Its clock is the server's, so time passes by making everything that was counted older."""
+    """Redis, whose clock the test holds."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client = client
         self._prefix = prefix
         self.counters = RedisCounters(client, Keys(prefix))
+        self.counters._pipeline = self._time = HeldTime(client)
 
     @classmethod
     @asynccontextmanager
@@ -182,39 +199,22 @@ class RealCounting:
             await client.aclose()
 
     async def advance(self, seconds: int) -> None:
-        async for key in self._client.scan_iter(f"{self._prefix}:limits:*:counts:*"):
-            counts: Any = await self._client.hgetall(key)
-            aged: Any = {_older(name, seconds): _aged(name, it, seconds) for name, it in counts.items()}
-            await self._client.delete(key)
-            await self._client.hset(key, mapping=aged)
-        async for key in self._client.scan_iter(f"{self._prefix}:limits:*:running:*"):
-            running: Any = await self._client.zrange(key, 0, -1, withscores=True)
-            for run, at in running:
-                await self._client.zadd(key, {str(run): at - seconds})
+        self._time.now_s += seconds
 
     async def wipe(self) -> None:
         async for key in self._client.scan_iter(f"{self._prefix}:*"):
             await self._client.delete(key)
 
 
-def _older(name: str, seconds: int) -> str:
-    return f"{name[0]}{int(name[1:]) - seconds}" if name[1:].isdecimal() else name
-
-
-def _aged(name: str, value: str, seconds: int) -> str:
-    if name == "day":
-        return str(int(value) - seconds // 86_400)
-    return str(int(value) - seconds) if name == "filled" else value
-
-
 class RealPacing:
-    """Redis, whose clock is the server's: time passes by making all that stands there older."""
+    """Redis, whose clock the test holds: a breaker opens for a second, which a busy machine outlasts."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client = client
         self._prefix = prefix
         self.spent: dict[Target, Decimal] = {}
         self.pacer = RedisPacer(client, Keys(prefix), self._spent)
+        self.pacer._pipeline = self._time = HeldTime(client)
 
     async def _spent(self, target: Target) -> Decimal:
         return self.spent.get(target, Decimal(0))
@@ -229,25 +229,11 @@ class RealPacing:
             await client.aclose()
 
     async def advance(self, seconds: int) -> None:
-        async for key in self._client.scan_iter(f"{self._prefix}:pace:*"):
-            if key.endswith(":calls"):
-                calls: Any = await self._client.zrange(key, 0, -1, withscores=True)
-                await self._client.zadd(key, {str(call): at - seconds * 1000 for call, at in calls})
-                continue
-            said: Any = await self._client.hgetall(key)
-            part_s = (FAILING if key.endswith(":all") else INVALID).window_s / 3
-            aged: Any = {_older(name, seconds): _passed(name, it, seconds, part_s) for name, it in said.items()}
-            await self._client.delete(key)
-            await self._client.hset(key, mapping=aged)
+        self._time.now_s += seconds
 
     async def wipe(self) -> None:
         async for key in self._client.scan_iter(f"{self._prefix}:*"):
             await self._client.delete(key)
-
-
-def _passed(name: str, value: str, seconds: int, part_s: float) -> str:
-    units_s = {"until": 0.001, "half": 0.001, "tailr": 0.001, "tailt": 0.001, "part": part_s, "day": 86_400}
-    return str(int(value) - int(seconds / units_s[name])) if name in units_s else value
 
 
 class RealTransport:
