@@ -32,6 +32,7 @@ from agent.prompting import PromptBook
 from agent.testing.chain import Chain
 from agent.testing.clock import HeldClock
 from agent.testing.guard import forbid_live_calls
+from agent.testing.replaying.binding import equipped_as_then
 from agent.testing.replaying.past import Came, Past, is_unknown
 from agent.testing.replaying.recorded import Price, Turns, raised_again
 from agent.testing.replaying.stage import NoArchive
@@ -92,7 +93,7 @@ def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgen
             f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
         )
     found = load(spec) if isinstance(spec, str) else spec
-    return found.bind(book, case.agent.models or ("recorded",))
+    return equipped_as_then(found.bind(book, case.agent.models or ("recorded",)), case)
 
 
 def new_run(case: Case, bound: BoundAgent) -> NewRun:

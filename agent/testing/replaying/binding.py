@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 from agent.cases import Case
+from agent.checks.json_schema import BadSchema, JsonSchema
 from agent.definition import Agent, BoundAgent, load
-from agent.errors import Misconfigured
+from agent.effects import CallModel
+from agent.errors import Misconfigured, Permanent
+from agent.items import FunctionTool
 from agent.prompting import Prompt, PromptBook
+from agent.tools import McpTool, ToolContext
+from agent.tools.mcp import Found
 
 
 def bound_for(case: Case, agent: Agent | str | None = None) -> tuple[BoundAgent, PromptBook]:
@@ -27,4 +37,38 @@ def bound_for(case: Case, agent: Agent | str | None = None) -> tuple[BoundAgent,
     else:
         book = PromptBook.here()
         book.start_with(prompts)
-    return found.bind(book, models), book
+    return equipped_as_then(found.bind(book, models), case), book
+
+
+def equipped_as_then(bound: BoundAgent, case: Case) -> BoundAgent:
+    """The agent, with its tools of MCP servers as the servers told of them then. Nobody is asked about them now."""
+    tools = [tool for tool in bound.tools.tools.values() if isinstance(tool, McpTool)]
+    told = _told(case) if tools else {}
+    for tool in tools:
+        if (found := _found(told.get(tool.name))) is not None:
+            tool.line.found = found
+    return bound
+
+
+def _told(case: Case) -> Mapping[str, Any]:
+    """What models were told of each function that they might call, by its name."""
+    found: dict[str, Any] = {}
+    for asked in (*case.earlier, *case.asked()):
+        if asked.type == CallModel.type and isinstance(asked.effect, dict):
+            functions = asked.effect.get("tools")
+            for function in functions if isinstance(functions, list) else ():
+                if isinstance(function, dict):
+                    found.setdefault(str(function.get("name")), function)
+    return found
+
+
+def _found(told: Any) -> Found | None:
+    try:
+        function = FunctionTool.model_validate(told)
+        return Found(function, JsonSchema(function.parameters or "{}"), _not_here)
+    except (ValidationError, BadSchema):  # a file may say anything; what is not told stays unknown
+        return None
+
+
+async def _not_here(arguments: dict[str, Any], context: ToolContext) -> str:
+    raise Permanent("no server of tools is called in a replay", kind="unroutable")

@@ -16,6 +16,7 @@ from agent.errors import Misconfigured
 from agent.prompting import Prompt, PromptBook
 from agent.prompting.prompt import HEADER
 from agent.request import Request
+from agent.testing.replaying.binding import equipped_as_then
 from agent.testing.replaying.settable import Setting, with_settings
 
 MOST_BYTES = 1_000_000
@@ -72,7 +73,8 @@ def staged(case: Case, changes: Changes, here: Sequence[str] | None = None) -> S
         prompt = _prompt(changes.prompt, case, agent, book)
         book.start_with([prompt])
         agent = replace(agent, prompt=prompt.name)
-    return Staged(agent.bind(book, tuple(here or case.agent.models or RECORDED)), book, request)
+    bound = agent.bind(book, tuple(here or case.agent.models or RECORDED))
+    return Staged(equipped_as_then(bound, case), book, request)
 
 
 def _request(case: Case) -> Request:
