@@ -8,7 +8,7 @@ from agent.outcome import Outcome
 from agent.ports import Begun, Delivery, Ledger, Streams
 from workers.announce import announce
 from workers.observing import observed
-from workers.others import hand_over, leave_alone
+from workers.others import hand_over, let_go
 
 Decide = Callable[[Begun], Awaitable[Outcome | None]]
 """None if this worker stops and another one shall decide."""
@@ -21,9 +21,8 @@ async def handle(delivery: Delivery, /, *, decide: Decide, ledger: Ledger, strea
     delivery that has moved on, which `begin` notices before anything is paid.
     """
     with observed(delivery) as seen:
-        if not await streams.take(delivery):
+        if not (await streams.take(delivery) or await let_go(delivery, ledger, streams)):
             seen.held_elsewhere()
-            await leave_alone(delivery, ledger, streams)
             return
         begun = await ledger.begin(delivery)
         if begun is None:

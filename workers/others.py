@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from agent.ports import Begun, Delivery, Ledger, Streams
@@ -9,10 +11,21 @@ from agent.ports import Begun, Delivery, Ledger, Streams
 log = structlog.get_logger(__name__)
 
 
-async def leave_alone(delivery: Delivery, ledger: Ledger, streams: Streams) -> None:
-    """Another worker is at it. A second entry for it goes; the one that counts stays pending, and comes back."""
+AGAIN_S = 0.1
+
+
+async def let_go(delivery: Delivery, ledger: Ledger, streams: Streams) -> bool:
+    """Whether the other worker that has taken this work lets go of it at once, and it is ours now.
+
+    A second entry for work that somebody is at goes. The one that counts is tried once more: whoever took the work with
+    an entry that does not count cannot begin it, and would leave it to nobody for a whole lease. Else it stays pending,
+    and comes back.
+    """
     if not await ledger.carries(delivery):
         await streams.ack(delivery)
+        return False
+    await asyncio.sleep(AGAIN_S)
+    return await streams.take(delivery)
 
 
 async def hand_over(begun: Begun, ledger: Ledger, streams: Streams) -> None:

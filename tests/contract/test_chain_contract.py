@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -129,3 +131,35 @@ async def test_an_entry_stays_pending_until_its_outcome_is_in_the_ledger(
     assert await transport.pending(pointer.route) == [delivery.entry]
     await handle(delivery, decide=decide, ledger=store.ledger, streams=transport.streams)
     assert await transport.pending(pointer.route) == []
+
+
+class LettingGo:
+    """The streams of a worker; another one lets go of its lease as soon as it was refused."""
+
+    def __init__(self, streams: Any, other: Delivery) -> None:
+        self._streams, self._other = streams, other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._streams, name)
+
+    async def take(self, delivery: Delivery, /) -> bool:
+        taken: bool = await self._streams.take(delivery)
+        if not taken:
+            await self._streams.ack(self._other)
+        return taken
+
+
+async def test_work_that_somebody_took_with_an_entry_that_does_not_count_is_begun_at_once_and_not_after_a_lease(
+    store: Store, transport: Transport
+) -> None:
+    pointer = await opened(store, RUNS[0])
+    for _ in range(2):
+        await transport.streams.publish(pointer)
+    second, counts = await read_all(transport)
+    assert await store.ledger.begin(counts) is not None
+    other = replace(second, worker="other")
+    assert await transport.streams.take(other)
+    streams: Any = LettingGo(transport.streams, other)
+    await handle(counts, decide=decide, ledger=store.ledger, streams=streams)
+    assert len(await store.events(pointer.run)) > 1
+    assert counts.entry not in await transport.pending(pointer.route)
