@@ -6,7 +6,7 @@ renamed, `param` is the JSON path, query parameter or header at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -73,9 +73,13 @@ def invalid(param: str | None, problem: str) -> ApiError:
     return ApiError(400, where + problem, code="invalid_request", param=param)
 
 
-def unsupported(param: str, what: str) -> ApiError:
-    """400: the API knows this, and we do not do it yet; `what` completes the sentence `... is not supported yet`."""
-    return ApiError(400, f"{what} is not supported yet", code="unsupported_parameter", param=param)
+def unsupported(param: str, what: str, *, there: Sequence[str] = ()) -> ApiError:
+    """400: the API knows this, and we do not do it yet; `what` completes the sentence `... is not supported yet`.
+
+    `there` are the values that are taken instead, if they are few.
+    """
+    instead = f"; there is {', '.join(there)}" if there else ""
+    return ApiError(400, f"{what} is not supported yet{instead}", code="unsupported_parameter", param=param)
 
 
 def unknown(param: str) -> ApiError:

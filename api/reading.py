@@ -55,7 +55,7 @@ def read_query(query: QueryParams) -> Reading:
             raise invalid(name, "must be given once")
     for value in include:
         if value not in INCLUDES:
-            raise unsupported("include", repr(shown(value)))
+            raise unsupported("include", repr(shown(value)), there=INCLUDES)
     # We send no obfuscation, so there is none to leave out: whole checked text tells nothing of the model's pace.
     _flag(single, "include_obfuscation")
     stream = _flag(single, "stream")

@@ -10,8 +10,8 @@ from rich.console import Console
 from agent.definition import BoundAgent
 from agent.flow import draw, examine
 from agent.prompting import PromptBook
-from agent.settings import load
-from agent.wiring import cast
+from agent.settings import OFFLINE, load
+from agent.wiring import Cast, cast
 from cli.exits import Exit
 from cli.plain import text
 
@@ -44,7 +44,7 @@ def check() -> None:
         console.print(draw(bound), markup=False, soft_wrap=True)
         for line in _prompts(bound, company.book):
             console.print(text(line, "dim"), soft_wrap=True)
-        found = examine(bound)
+        found = [*examine(bound), *_models_not_here(bound, company)]
         findings += len(found)
         for finding in found:
             console.print(text(f"x {finding}", "red"), soft_wrap=True)
@@ -52,6 +52,14 @@ def check() -> None:
             console.print(text("ok", "green"))
     if findings:
         raise typer.Exit(Exit.FAILED)
+
+
+def _models_not_here(bound: BoundAgent, company: Cast) -> Iterator[str]:
+    """A call of one of these is refused, and a run whose models are all of that kind fails."""
+    here = tuple(company.accepts) or (OFFLINE,)
+    for model in bound.models:
+        if model not in here:
+            yield f"model {model!r} is not configured; there is {', '.join(here)}"
 
 
 def _prompts(bound: BoundAgent, book: PromptBook) -> Iterator[str]:

@@ -84,5 +84,5 @@ def _by_field(error: ValidationError) -> ApiError:
     if first["type"] == "extra_forbidden":
         return unknown(path)
     if first["type"] == "literal_error" and path.startswith("include"):
-        return unsupported(path, repr(shown(str(first["input"]))))
+        return unsupported(path, repr(shown(str(first["input"]))), there=INCLUDES)
     return invalid(path, first["msg"].replace("Input should", "should"))

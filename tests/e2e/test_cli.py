@@ -183,6 +183,17 @@ def test_an_agent_that_cannot_be_loaded_is_refused() -> None:
     assert run("agents", "check", CUELIGHT_AGENT="nowhere:nothing").returncode == 3
 
 
+def test_an_agent_whose_model_is_not_configured_is_named_by_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "strays.py").write_text(
+        'from agent import Agent\nstray = Agent(name="stray", prompt="chat", models=("nova",))\n'
+    )
+    checked = run("agents", "check", CUELIGHT_AGENT="strays:stray")
+    assert checked.returncode == 1 and "model 'nova' is not configured; there is offline" in checked.stdout
+
+
 def test_the_offline_model_passes_the_fixed_questions() -> None:
     assert "built in" in run("models").stdout
     checked = run("models", "check")

@@ -232,6 +232,7 @@ def test_ways_to_answer_that_cannot_be_are_refused(body: dict[str, Any], param: 
 def test_other_includes_are_refused_as_unsupported() -> None:
     error = refused({**HELLO, "include": ["file_citation", "file_search_call.results"]})
     assert (error.code, error.param) == ("unsupported_parameter", "include[1]")
+    assert "cuelight.verdicts" in error.message  # what there is, for a name that was misspelt
 
 
 def test_an_unknown_agent_is_a_404_that_lists_what_there_is() -> None:
