@@ -74,13 +74,13 @@ def cost_usd(calls: Sequence[CallRow]) -> Decimal | None:
 
 
 def model_calls(calls: Iterable[CallRow]) -> int:
-    """How many of the calls were calls of a model."""
-    return sum(call.effect_type == CallModel.type for call in calls)
+    """How many of the calls were calls of a model; what a budget did not let pass was none."""
+    return sum(call.effect_type == CallModel.type and call.error_kind != BUDGET for call in calls)
 
 
 def made(calls: Iterable[CallRow]) -> int:
     """How many model calls count for a run: not those that came too early, or that were not made."""
-    counted = (call for call in calls if call.error_kind not in (RATE_LIMITED, BUDGET) and not _held(call))
+    counted = (call for call in calls if call.error_kind != RATE_LIMITED and not _held(call))
     return model_calls(counted)
 
 

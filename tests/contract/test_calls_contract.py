@@ -13,7 +13,7 @@ import pytest
 from agent.errors import Gone, Held, Overloaded, Permanent
 from agent.events import Usage
 from agent.faults import Fault
-from agent.outcome import Postpone
+from agent.outcome import BUDGET, Postpone
 from agent.ports import Begun, Call, Pointer, Refusal, RunView
 from tests.contract.backends import Store
 from tests.contract.toys import advance, answered, begun, finish, model_call, new_run, opened, standing
@@ -174,6 +174,16 @@ async def test_the_result_of_a_run_counts_the_calls_that_are_written_with_its_en
     view = await store.ledger.view(pointer.run, pointer.project)
     assert view is not None
     assert (view.calls, view.usage.input_tokens, view.cost_usd) == (1, 10, Decimal("0.25"))
+
+
+async def test_a_call_that_a_budget_did_not_let_pass_is_none(store: Store) -> None:
+    pointer = await opened(store, new_run())
+    attempt = await begun(store, pointer)
+    attempt.calls += [model_call("made"), model_call("refused", "failed", cost_usd="0")]
+    attempt.calls[-1].error_kind = BUDGET
+    assert await store.ledger.commit(attempt, finish())
+    view = await store.ledger.view(pointer.run, pointer.project)
+    assert view is not None and view.calls == 1
 
 
 async def test_a_call_under_way_is_not_given_up_because_another_run_ends_in_the_same_moment(store: Store) -> None:

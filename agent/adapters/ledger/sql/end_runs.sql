@@ -15,7 +15,7 @@ from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) as t (id,
                coalesce(sum(c.reasoning_tokens), 0) as reasoning_tokens,
                case when count(*) filter (where c.effect_type = 'call_model' and c.cost_usd is null) = 0
                     then coalesce(sum(c.cost_usd), 0) end as cost_usd,
-               count(*) filter (where c.effect_type = 'call_model') as calls,
+               count(*) filter (where c.effect_type = 'call_model' and coalesce(c.error_kind, '') <> 'budget') as calls,
                (select count(*) from attempts a where a.run_id = t.id) as attempts
         from calls c where c.run_id = t.id
      ) u

@@ -8,7 +8,8 @@ select r.id, r.project_id as project, r.agent, r.generation, r.status, r.created
        w.route, w.attempt, w.deliveries,
        extract(epoch from w.due_at - clock_timestamp())::float8 as due_in_s,
        coalesce(f.code, met.error_kind) as error_class,
-       (select count(*) from calls c where c.run_id = r.id and c.effect_type = 'call_model') as calls,
+       (select count(*) from calls c
+        where c.run_id = r.id and c.effect_type = 'call_model' and coalesce(c.error_kind, '') <> 'budget') as calls,
        case when r.ended_at is not null then r.cost_usd
             else (select sum(coalesce(c.cost_usd, c.worst_case_usd)) from calls c where c.run_id = r.id) end as cost_usd
 from runs r
