@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from agent.testing.fake_model import Line, Script
 from tests.crash.stage import ANSWER, Stage, Story, until
 from tests.crash.test_worker_crash import CHAIN
+from tests.kin import children
 
 LEASE_S = 1.0
 """Long enough for a busy machine to renew it in time."""
@@ -156,4 +157,4 @@ async def test_the_heartbeat_of_a_killed_worker_ends_with_it(stage: Stage) -> No
 
 
 def hearts(worker: BaseProcess) -> list[psutil.Process]:
-    return [it for it in psutil.Process(worker.pid).children() if any("beat.py" in word for word in it.cmdline())]
+    return [child for child, command in children(worker.pid) if any("beat.py" in word for word in command)]

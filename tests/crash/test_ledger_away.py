@@ -19,6 +19,7 @@ from agent.testing.fake_model.script import ScriptedFunction, ScriptedToolCall
 from tests.contract.real import RealStore
 from tests.crash import toys
 from tests.crash.stage import Stage, until
+from tests.kin import alive
 
 
 @asynccontextmanager
@@ -103,16 +104,9 @@ async def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
     async def gone() -> bool:
-        return not any(map(runs, family))
+        return not any(map(alive, family))
 
     await until(gone)
-
-
-def runs(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _calls(tool: str, what: str, log: str, attempt: int) -> Line:

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.typed import done
 from tests.engines import temporary_directory
+from tests.kin import alive, children
 
 ROUTES = ("retrieve", "generate", "validate")
 UP = [sys.executable, "-m", "cli.main", "up"]
@@ -32,8 +33,7 @@ class Service:
     home: Path
 
     def children(self, role: str) -> list[psutil.Process]:
-        found = psutil.Process(self.process.pid).children()
-        return [child for child in found if role in child.cmdline()]
+        return [child for child, command in children(self.process.pid) if role in command]
 
     def engine(self, program: str) -> psutil.Process:
         """The engine's own process; raises `StopIteration` while there is none."""
@@ -196,4 +196,4 @@ def test_stopping_it_leaves_no_process_behind() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, (home / "log").read_text()
         process.stdout.close()
-        assert [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+        assert [child for child in family if alive(child)] == []
