@@ -6,7 +6,16 @@ import pytest
 
 from tests.chaos import report
 from tests.chaos.invariants import INVARIANTS, audit
-from tests.chaos.plants import PLANTED, Plant, ended_twice, missing_in_the_feed, never_ended, rolling, went_another_way
+from tests.chaos.plants import (
+    PLANTED,
+    Plant,
+    a_key_taken_twice,
+    ended_twice,
+    missing_in_the_feed,
+    never_ended,
+    rolling,
+    went_another_way,
+)
 from tests.chaos.specimen import asked, call, fault, sound
 
 
@@ -66,6 +75,13 @@ def test_the_report_says_how_many_runs_were_replayed_and_how_many_came_again() -
     told = report.figures(evidence, audit(evidence))
     assert told["replays"] == {"as recorded": 1, "another way": 1}
     assert "**replays**: as recorded 1, another way 1" in report.page(told, [])
+
+
+def test_a_key_that_went_with_the_text_of_its_run_may_stand_for_another_question() -> None:
+    evidence = sound()
+    a_key_taken_twice(evidence)
+    evidence.asks[0]["store"] = evidence.runs[0]["store"] = False
+    assert [finding for finding in audit(evidence) if finding.invariant == "I6"] == []
 
 
 def test_an_event_that_redis_lost_is_not_missed_in_the_feed() -> None:

@@ -11,7 +11,10 @@ ATTACHED = frozenset({"create", "hangup"})
 
 
 def i6_same_key_same_response(evidence: Evidence) -> Iterator[Finding]:
-    """Also for clients that retry as OpenAI's does, where the release knows how; a changed body is refused."""
+    """Also for clients that retry as OpenAI's does, where the release knows how; a changed body is refused.
+
+    With `store: false` it is refused as long as the text is there, which may be gone as soon as the answer has come.
+    """
     sorts = {ask["marker"]: ask for ask in evidence.asks}
     runs: dict[str, set[str]] = defaultdict(set)
     for run in evidence.runs:
@@ -27,6 +30,12 @@ def i6_same_key_same_response(evidence: Evidence) -> Iterator[Finding]:
     for marker, ids in told.items():
         if len(ids) > 1 and len(runs[marker]) <= 1:
             yield Finding("I6", f"the client {marker} was given {len(ids)} different responses", min(ids))
+    kept = {marker for marker, ask in sorts.items() if ask["store"]}  # the others' keys go with their text
     for reply in evidence.replies:
-        if reply["how"] == "conflict" and reply["status"] is not None and reply["status"] < 300:
+        if (
+            reply["how"] == "conflict"
+            and reply["marker"] in kept
+            and reply["status"] is not None
+            and reply["status"] < 300
+        ):
             yield Finding("I6", f"the key of {reply['marker']} was taken for another question")
