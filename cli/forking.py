@@ -105,11 +105,18 @@ def run(wish: Wish, settings: Settings) -> None:
 
 def _trial(case: Case, wish: Wish, settings: Settings) -> Trial:
     there = _models(settings)
-    stage = staged(case, wish.changes, there if wish.shadow else None)
+    stage = staged(_with_models(case, there), wish.changes, there if wish.shadow else None)
     if wish.asks:
         _check(stage, wish, there)
     step = None if wish.step is None else Step.of(wish.step, case)
     return Trial(case, stage, Lines.load(wish.script, wish.answers), step)
+
+
+def _with_models(case: Case, there: Sequence[str]) -> Case:
+    """A run that ended before it asked a model names none: it would have asked those of the settings."""
+    if case.agent.models:
+        return case
+    return case.model_copy(update={"agent": case.agent.model_copy(update={"models": tuple(there)})})
 
 
 def _models(settings: Settings) -> Sequence[str]:

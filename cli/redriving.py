@@ -116,6 +116,7 @@ def tell(console: Console, driven: Sequence[Driven]) -> None:
     sides = [(it.then, it.now) for it in driven if it.then is not None and it.now is not None]
     if len(sides) == 1:
         ((then, now),) = sides
+        console.print(text(f"{now.run.id}: {_end(then)} then, {_end(now)} now"), soft_wrap=True)
         show(console, then, now, first_event(then, now))
     elif sides:
         console.print(_table(sides))

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from agent.cases import Case
+from agent.doctor.finding import counted
 from agent.errors import Misconfigured
 from agent.letters import Filter
 from agent.settings import Settings
@@ -217,7 +218,8 @@ def _tell_questions(case: Case, *, as_json: bool) -> None:
 
 def _tell(done: Replayed) -> None:
     if done.as_recorded:
-        told = f"as recorded: {len(done.now.events)} events, {len(done.now.attempts)} attempts, {done.now.ending.type}"
+        events, attempts = counted(len(done.now.events), "event"), counted(len(done.now.attempts), "attempt")
+        told = f"as recorded: {events}, {attempts}, {done.now.ending.type}"
         console.print(text(f"{done.then.run.id} {told}"), soft_wrap=True)
     else:
         tell(console, done)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from agent.adapters.embedded import EngineUrls
+from agent.doctor.finding import counted as numbered
 from agent.envelope import scrub
 from agent.jobs import of_letters
 from agent.letters import REASONS, Filter, Place, Refusal, Tally, Verdict
@@ -177,10 +178,11 @@ def _confirm(act: Act, tally: Tally) -> None:
 
 
 def _words(act: Act, tally: Tally) -> str:
+    letters = numbered(tally.count, "open dead letter")
     if act == "discard":
-        return f"{tally.count} open dead letters"
+        return letters
     cost = f"their runs have cost {usd(tally.spent_usd)}; running them again may cost {usd(tally.estimate_usd)}"
-    return f"{tally.count} open dead letters, {tally.replayable} of them can be replayed; {cost}"
+    return f"{letters}, {tally.replayable} of them can be replayed; {cost}"
 
 
 def _tell_tally(act: Act, tally: Tally, *, as_json: bool) -> None:

@@ -124,6 +124,13 @@ async def test_a_question_that_is_asked_more_often_than_then_is_a_new_one() -> N
     assert "it was asked 3 times then, and no more answers" in str(more.unanswered)
 
 
+async def test_a_call_that_the_budget_refused_then_is_told_as_one_that_was_never_made() -> None:
+    case = await case_of(WRONG, RIGHT, agent=replace(documents, budget=Budget(calls=1)))
+    done = await forked(case, changes("budget.calls=2", agent=replace(documents, budget=Budget(calls=1))))
+    assert "the budget of then did not let it be asked" in str(done.unanswered)
+    assert "no more answers" not in str(done.unanswered)
+
+
 async def test_a_script_answers_what_is_new_and_nothing_else() -> None:
     case = await case_of(WRONG, RIGHT)
     lines = Lines.load(None, [orjson.dumps(RIGHT).decode()])

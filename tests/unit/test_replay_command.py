@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from agent import Ask, Before, Event, RequestReceived, Run
+from agent.agents import documents
 from agent.cases import Case, dumped
 from agent.errors import Permanent
 from agent.events import Usage
@@ -116,6 +120,23 @@ def test_the_id_of_a_run_acts_on_no_terminal_either(replay: Type, case: Case, tm
     assert "as recorded: " in told and "\x1b" not in told and "\u202e" not in told and "boo" in told
 
 
+async def _broken(event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+    raise KeyError("broken")
+
+
+def test_a_run_that_broke_before_it_asked_a_model_is_forked_with_the_models_that_are_here(
+    replay: Type, tmp_path: Path
+) -> None:
+    broken = asyncio.run(case_of(agent=replace(documents, steps=(Before("retrieve", "broken", _broken),))))
+    named = broken.agent.model_copy(update={"spec": "agent.agents:documents", "models": ()})  # none was asked
+    (tmp_path / "one.case.json").write_bytes(dumped(broken.model_copy(update={"agent": named})))
+    found = orjson.dumps({"type": "search", "answer": {"passages": [], "index_version": 1}}).decode()
+    (tmp_path / "lines.jsonl").write_text(found)
+    done = replay("--what-if", "--live", "--script", str(tmp_path / "lines.jsonl"))
+    assert done.exit_code == 0, done.stderr
+    assert "call_model offline with answer@" in done.stdout
+
+
 def test_a_dry_run_counts_and_does_nothing(replay: Type, tmp_path: Path) -> None:
     kept = tmp_path / "kept.case.json"
     done = replay("--shadow", "--dry-run", "--out", str(kept))
@@ -148,6 +169,14 @@ async def test_of_several_runs_that_were_driven_again_each_has_a_line(case: Case
     paper = StringIO()
     tell(Console(file=paper, width=160), [Driven("a", bad, case)])
     assert "first difference" in paper.getvalue() and "verdicts" in paper.getvalue()
+
+
+async def test_a_run_that_was_driven_again_says_how_it_ended_then_and_now(case: Case) -> None:
+    failed = (await case_of(Permanent("no", kind="rejected"))).model_copy(update={"run": case.run})
+    bad = failed.model_copy(update={"run": case.run.model_copy(update={"status": "failed"})})
+    paper = StringIO()
+    tell(Console(file=paper, width=160), [Driven("a", bad, bad)])
+    assert paper.getvalue().splitlines()[0] == f"{case.run.id}: failed (rejected) then, failed (rejected) now"
 
 
 def test_tokens_are_multiplied_by_the_prices_of_the_settings() -> None:

@@ -23,6 +23,7 @@ from agent.effects import AnyEffect, Ask, CallModel, CallTool, Effect, ToolResul
 from agent.errors import AgentError
 from agent.events import Usage
 from agent.faults import Fault
+from agent.outcome import BUDGET
 from agent.ports import Begun
 from agent.testing.cases import case_rows
 from agent.testing.clock import HeldClock
@@ -205,9 +206,12 @@ class Forking(Then):
         return tool is not None and not tool.needs_approval(effect.arguments)
 
     def _why(self, effect: AnyEffect) -> str:
-        times = sum(it.hash == effect.hash() for it in self.case.asked())
+        asked = [it for it in self.case.asked() if it.hash == effect.hash()]
+        times = len(asked)
         told = "it is not on record"
-        if times:
+        if asked and all(it.fault is not None and it.fault.kind == BUDGET for it in asked):
+            told = "the budget of then did not let it be asked"
+        elif times:
             told = f"it was asked {times} time{'' if times == 1 else 's'} then, and no more answers to it are on record"
         return f"{told}, the script has no line for it, and it may not be asked now"
 
