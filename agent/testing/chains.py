@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from agent.cases import Case
 from agent.definition import Agent, BoundAgent
 from agent.envelope import unseal
+from agent.errors import Misconfigured
 from agent.ports import RunView
 from agent.testing.chain import Chain, Story
 from agent.testing.replaying import again, as_recorded, bound_for
 from agent.testing.rerun import Rerun
-from agent.testing.script import Script
+from agent.testing.script import Script, Unscripted
 
 T = TypeVar("T")
 SURVIVED = 86
@@ -71,14 +72,23 @@ class Chains:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     __tracebackhide__ = True
+    if _in_a_loop():
+        work.close()
+        raise RuntimeError(
+            "a test that runs a case again is a plain `def`; in a coroutine await agent.testing.replaying.again"
+        )
+    try:
+        return asyncio.run(work)
+    except (Unscripted, Misconfigured) as error:  # they say it all: who asked tells nobody more
+        raise error.with_traceback(None) from None
+
+
+def _in_a_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    work.close()
-    raise RuntimeError(
-        "a test that runs a case again is a plain `def`; in a coroutine await agent.testing.replaying.again"
-    )
+        return False
+    return True
 
 
 def _survive(case: Case, script: Script | None, agent: Agent | str | None, real: Collection[str]) -> None:

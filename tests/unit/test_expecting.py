@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +21,7 @@ from agent.events import AnswerAccepted, CalledTool, RunFailed, ToolsAnswered
 from agent.testing import (
     Rerun,
     Script,
+    Unscripted,
     assert_answered,
     assert_as_then,
     assert_cancelled,
@@ -126,8 +129,6 @@ async def asked() -> tuple[Case, Case]:
 
 
 def test_cases_run_again_without_a_loop_of_the_test_with_the_agent_that_they_or_the_settings_name() -> None:
-    import asyncio
-
     named, nameless = asyncio.run(asked())
     assert_as_then(Chains().again(named))
     assert_as_then(Chains("agent.agents:chat").again(nameless, Script(says("x")), apart=True))
@@ -136,3 +137,15 @@ def test_cases_run_again_without_a_loop_of_the_test_with_the_agent_that_they_or_
     other = replace(documents, checks=())
     with pytest.raises(AssertionError, match="does not come again as it was recorded: event"):
         Chains().as_recorded(named, agent=other)
+
+
+def test_a_question_without_an_answer_is_told_to_a_test_in_its_words_and_not_by_the_chain_that_asked_it() -> None:
+    unasked = asyncio.run(case_of(Permanent("no", kind="rejected"), agent=chat))
+    other = replace(chat, tools=(), budget=Budget(max_output_tokens=77))
+    unasked = unasked.model_copy(update={"attempts": ()})
+    with pytest.raises(Unscripted) as found:
+        Chains().again(unasked, agent=other)
+    shown = "".join(traceback.format_exception(found.value))
+    assert "give it a line of the script" in shown
+    assert "no running event loop" not in shown and "During handling" not in shown
+    assert "perform.py" not in shown and "decide.py" not in shown
