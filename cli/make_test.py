@@ -15,6 +15,7 @@ from agent.cases import Case, TooLarge, dumped, read
 from agent.cases.causes import Kind, cause_of
 from agent.cases.files import SUFFIX
 from agent.definition import load
+from agent.effects import CallModel
 from agent.testing import LiveCall, Script, Unscripted, forbid_live_calls
 from agent.testing.chains import Chains
 from cli.case_of import case_of, is_file
@@ -29,6 +30,10 @@ console = Console(highlight=False)
 FOLDER = Path("tests/cases")
 MOST_LINES = 6
 """Of what the test says now."""
+WORDLESS = (
+    "No model was asked then: if one is once the cause is mended, the test needs its words: "
+    "--answer, or script(says(...)) in the file"
+)
 
 
 def make_test(
@@ -131,7 +136,15 @@ def _told(made: MadeTest, paths: Sequence[Path]) -> Sequence[str]:
     unused = (
         ["--answer is left out: this test asks what was asked then"] if made.answers and not made.is_scripted else []
     )
-    return [f"wrote {' and '.join(map(str, paths))}", f"{cause.kind}: {code}{cause.why}", PROMISES[cause.kind], *unused]
+    wordless = [WORDLESS] if _needs_words(made) else []
+    wrote = f"wrote {' and '.join(map(str, paths))}"
+    return [wrote, f"{cause.kind}: {code}{cause.why}", PROMISES[cause.kind], *unused, *wordless]
+
+
+def _needs_words(made: MadeTest) -> bool:
+    """Whether the run of then ended before anything was said that the mended agent could be told again."""
+    asked = any(it.type == CallModel.type for it in made.case.asked())
+    return made.cause.kind is Kind.MENDABLE and not made.answers and not asked
 
 
 def _now(made: MadeTest, folder: Path) -> Sequence[str]:

@@ -113,7 +113,8 @@ def _cause(case: Case, tools: tuple[str, ...]) -> Cause:
     if ending.type != "run.failed":
         if tools:
             return Cause(Kind.MENDABLE, f"it was answered, but the code of {_and(tools)} failed", tools=tools)
-        return Cause(Kind.WELL, "it was answered")
+        cut = ", and the answer was cut at its limit of tokens" if _data(ending.data).get("incomplete") else ""
+        return Cause(Kind.WELL, f"it was answered{cut}")
     code = str(_data(ending.data).get("code", ""))
     row = _late(case) if code == LATE else CODES.get(code, _ours("a step or a tool of the agent gave up"))
     why = f"{row.why}: {_and(checks)}" if code == "no_valid_answer" and (checks := _failing(case)) else row.why

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 
 from agent.agents import chat
 from agent.cases import Case, dumped, loads
-from agent.cases.causes import CODES, Kind, cause_of, spent_s
+from agent.cases.causes import CODES, Cause, Kind, cause_of, spent_s
 from agent.effects import TOOL_FAILED
 from agent.errors import Permanent, Transient
 from agent.failures import CLASSES
 from agent.outcome import MESSAGES
 from agent.testing import calls
 from agent.tools import ToolError, tool
-from tests.runs import RIGHT, WRONG, case_of
+from tests.runs import RIGHT, WRONG, case_of, says
 
 OTHER = {**WRONG, "answer": "It has two years of warranty."}
 BEGAN, DEADLINE = "2026-01-01T12:00:00Z", "2026-01-01T12:00:10Z"
@@ -133,6 +133,13 @@ def test_a_run_that_was_late_is_the_fault_of_whoever_had_most_of_its_time(
     found = cause_of(case)
     assert (found.kind, found.outside, found.code) == (kind, outside, "deadline_exceeded")
     assert "of 10.0 s" in found.why
+
+
+async def test_an_answer_that_was_cut_is_told_as_one() -> None:
+    cut = says("Half of an ans", finish_reason="length")
+    case = await case_of(cut, agent=chat)
+    assert case.run.status == "incomplete"
+    assert cause_of(case) == Cause(Kind.WELL, "it was answered, and the answer was cut at its limit of tokens")
 
 
 async def test_a_run_that_somebody_cancelled_ended_well() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from agent import Ask, Before, Event, RequestReceived, Run
+from agent.agents import documents
 from agent.cases import Case, dumped, read
 from agent.cases.causes import Cause, Kind, cause_of
 from agent.errors import Misconfigured, Transient
@@ -30,6 +34,10 @@ def with_agent(case: Case, **agent: Any) -> Case:
 GOOD = with_agent(asyncio.run(case_of(RIGHT)))
 BAD = with_agent(asyncio.run(case_of(WRONG, OTHER, WRONG)))
 AWAY = with_agent(asyncio.run(case_of(*[Transient("no", kind="transport")] * 14)))
+
+
+async def _broken(event: RequestReceived, run: Run, ask: Ask, /) -> Sequence[Event]:
+    raise KeyError("broken")
 
 
 TEXTS = [
@@ -95,6 +103,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(make_test, "configure", lambda *_: None)
     (tmp_path / "cases").mkdir()
     return tmp_path
+
+
+def test_where_no_model_was_asked_then_the_command_says_that_the_test_needs_its_words(folder: Path) -> None:
+    needs = "No model was asked then: if one is once the cause is mended, the test needs its words"
+    broken = with_agent(asyncio.run(case_of(agent=replace(documents, steps=(Before("retrieve", "broke", _broken),)))))
+    words = ("--dir", str(folder / "cases"), "--name")
+    assert needs in make(folder, *words, "broken", case=broken)[1]
+    assert needs not in make(folder, *words, "scripted", "--answer", "No.", case=broken)[1]
+    assert needs not in make(folder, *words, "bad")[1] + make(folder, *words, "good", case=GOOD)[1]
 
 
 def test_the_command_says_which_kind_it_is_why_and_what_the_test_says_now(folder: Path) -> None:
