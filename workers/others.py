@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -25,7 +26,7 @@ async def let_go(delivery: Delivery, ledger: Ledger, streams: Streams) -> bool:
         await streams.ack(delivery)
         return False
     await asyncio.sleep(AGAIN_S)
-    return await streams.take(delivery)
+    return await streams.take(replace(delivery, times=max(delivery.times, 2)))  # it has left its queue once
 
 
 async def hand_over(begun: Begun, ledger: Ledger, streams: Streams) -> None:

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from agent.fairness import WAITED_FOR
 from agent.ports import Delivery, Pointer, Streams
+from agent.testing import MemoryLedger
 from tests.contract.backends import Transport
 from tests.contract.toys import advance
 from workers.announce import announce
+from workers.others import let_go
 
 BULK = Pointer("resp_1", 1, 1, "generate", 1, "acme", bulk=True)
 WAITED = replace(BULK, bulk=False)
@@ -46,6 +48,24 @@ async def test_there_is_room_again_for_as_many_as_were_taken(transport: Transpor
     await published(streams, BULK, 3)
     await taken(transport, streams, 2)
     assert await published(streams, BULK, 3) == [True, True, False]
+
+
+async def test_an_entry_that_is_tried_twice_makes_room_once(transport: Transport) -> None:
+    streams, ledger = transport.shared(3), MemoryLedger()
+    await published(streams, BULK, 3)
+    (delivery,) = await transport.read("generate", 1)
+    assert isinstance(delivery, Delivery)
+    other = replace(delivery, worker="other", times=2)
+    assert await streams.take(other) and not await streams.take(delivery)
+    await streams.ack(other)
+    ledger.carries = carried  # type: ignore[method-assign]
+    assert await let_go(delivery, ledger, streams)
+    await streams.ack(delivery)
+    assert await published(streams, BULK, 3) == [True, False, False]
+
+
+async def carried(delivery: Delivery, /) -> bool:
+    return True
 
 
 async def test_entries_that_left_untaken_do_not_hold_a_project_back_for_ever(transport: Transport) -> None:
