@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,6 +49,11 @@ class ModelSettings(BaseModel):
     tokens_per_min: int | None = Field(None, gt=0)
     concurrency: int | None = Field(None, gt=0)
     usd_per_day: Decimal | None = Field(None, gt=0)
+
+    @property
+    def priced(self) -> bool:
+        """Whether what a call of it costs can be told."""
+        return self.input_usd_per_mtok is not None and self.output_usd_per_mtok is not None
 
     @property
     def allowance(self) -> Allowance:
@@ -214,6 +219,10 @@ class Settings(BaseSettings):
         """Every model of an endpoint by its name, and how much of it may be used up. Raises `Misconfigured`."""
         pairs = [(endpoint, model) for endpoint in self.endpoints() for model in endpoint.models]
         return {model.name: Paid(Target(endpoint.name, model.name), model.allowance) for endpoint, model in pairs}
+
+    def model_names(self) -> Sequence[str]:
+        """Every model that may be asked, in order; the offline one where no endpoint is. Raises `Misconfigured`."""
+        return [model.name for endpoint in self.endpoints() for model in endpoint.models] or [OFFLINE]
 
     def endpoints(self) -> tuple[EndpointSettings, ...]:
         """The configured endpoints; none means that the offline model answers. Raises `Misconfigured`."""

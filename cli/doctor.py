@@ -24,11 +24,11 @@ from agent.adapters.streams.keys import Keys
 from agent.adapters.streams.looking import looking_client
 from agent.doctor import CHECKS, Facts, Finding, Level, confirmed, examine
 from agent.doctor.facts import Limits, StreamFacts
-from agent.doctor.finding import counted
 from agent.errors import Misconfigured, Transient
 from agent.pacing import Hold
 from agent.settings import Settings
 from agent.wiring import cast
+from agent.wording import counted
 from cli import loop, machine
 from cli.exits import Exit, leave
 from cli.find import DataDir, attached, settings_for

@@ -35,7 +35,7 @@ from agent.evaluation.runs import DELETED
 from agent.jobs import Job
 from agent.pauses import INTAKE
 from agent.request import Request
-from agent.settings import OFFLINE, NameSettings, Settings
+from agent.settings import NameSettings, Settings
 from agent.wiring import Cast, Connected, archive_prompts, cast, connected
 from api.access import Caller
 from api.admission import admit
@@ -135,7 +135,7 @@ def _offer(door: Door, owner: Project, asked: Asked) -> Offer:
         offer = choose(asked.agent, door, owner)
     except ApiError as error:
         leave(Exit.NOT_FOUND, plain(error.message.replace("model", "agent", 1)))
-    there = [model.name for endpoint in door.settings.endpoints() for model in endpoint.models] or [OFFLINE]
+    there = door.settings.model_names()
     usable = [name for name in there if owner.models is None or name in owner.models]
     for name in asked.models:
         if name not in usable:
@@ -149,7 +149,7 @@ def _refuse_unpriced(settings: Settings, chain: Sequence[str]) -> None:
     """Nobody could say when a model without a price has used a limit up."""
     for endpoint in settings.endpoints():
         for model in endpoint.models:
-            if model.name in chain and None in (model.input_usd_per_mtok, model.output_usd_per_mtok):
+            if model.name in chain and not model.priced:
                 leave(Exit.USAGE, f"--most-usd: {plain(model.name, 80)!r} has no price; see docs/models.md")
 
 

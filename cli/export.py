@@ -9,7 +9,7 @@ import typer
 
 from agent.cases import Case, TooLarge, dumped, written
 from agent.cases.files import SUFFIX
-from agent.doctor.finding import counted
+from agent.wording import counted
 from cli.case_of import case_of
 from cli.exits import Exit, errors, leave
 from cli.find import DataDir, settings_for

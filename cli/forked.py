@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.adapters.model.prices import cost
-from agent.doctor.finding import counted
 from agent.effects import AnyEffect, CallModel
 from agent.events import Usage
 from agent.settings import OFFLINE, ModelSettings, Settings
 from agent.testing.replaying.forecast import Forecast, Planned
 from agent.testing.replaying.fork import Forked
 from agent.testing.rerun import HOW, Served, named
+from agent.wording import counted
 from cli.comparing import as_json as parts
 from cli.comparing import show, unknown
 from cli.plain import text, usd

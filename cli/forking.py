@@ -18,7 +18,7 @@ from agent.cases import Case, TooLarge, written
 from agent.cases.making import stamped
 from agent.effects import AnyEffect, CallModel, Recall, Search
 from agent.errors import Misconfigured
-from agent.settings import OFFLINE, Settings
+from agent.settings import Settings
 from agent.testing.guard import LiveCall
 from agent.testing.replaying.changes import Changes, Staged, staged
 from agent.testing.replaying.forecast import forecast
@@ -104,7 +104,7 @@ def run(wish: Wish, settings: Settings) -> None:
 
 
 def _trial(case: Case, wish: Wish, settings: Settings) -> Trial:
-    there = _models(settings)
+    there = settings.model_names()
     stage = staged(_with_models(case, there), wish.changes, there if wish.shadow else None)
     if wish.asks:
         _check(stage, wish, there)
@@ -117,10 +117,6 @@ def _with_models(case: Case, there: Sequence[str]) -> Case:
     if case.agent.models:
         return case
     return case.model_copy(update={"agent": case.agent.model_copy(update={"models": tuple(there)})})
-
-
-def _models(settings: Settings) -> Sequence[str]:
-    return [model.name for endpoint in settings.endpoints() for model in endpoint.models] or [OFFLINE]
 
 
 def _check(stage: Staged, wish: Wish, there: Sequence[str]) -> None:

@@ -17,9 +17,9 @@ from agent.adapters.ledger.connect import connect_reading
 from agent.adapters.ledger.story import story
 from agent.cases import Case, Unexportable
 from agent.cases.comparing import first_event
-from agent.doctor.finding import counted
 from agent.letters import Filter, Verdict
 from agent.settings import Settings
+from agent.wording import counted
 from cli import loop, machine
 from cli.case_of import cases_of
 from cli.comparing import as_json as parts

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from agent.cases import Case
-from agent.doctor.finding import counted
 from agent.errors import Misconfigured
 from agent.letters import Filter
 from agent.settings import Settings
@@ -21,6 +20,7 @@ from agent.testing.replaying import Replayed
 from agent.testing.replaying import replay as replayed
 from agent.testing.replaying.changes import Changes
 from agent.testing.replaying.settable import Setting
+from agent.wording import counted
 from cli import machine
 from cli.case_of import case_of
 from cli.choosing import Kind, OlderThan, Route, YoungerThan, letters_of

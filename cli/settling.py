@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 from agent.adapters.embedded import EngineUrls
-from agent.doctor.finding import counted as numbered
 from agent.envelope import scrub
 from agent.jobs import of_letters
 from agent.letters import REASONS, Filter, Place, Refusal, Tally, Verdict
 from agent.settings import Settings
+from agent.wording import counted as numbered
 from cli import loop, machine
 from cli.bulk import hand_over
 from cli.choosing import AgentName, Kind, OlderThan, Route, Run, YoungerThan, letters_of

@@ -12,7 +12,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from agent.adapters.ledger.story import Row, RunStory
-from agent.doctor.finding import counted
 from agent.envelope import Sealed, unseal
 from agent.errors import AgentError
 from agent.events import (
@@ -28,6 +27,7 @@ from agent.events import (
     ToolsAnswered,
     VerdictGiven,
 )
+from agent.wording import counted
 from cli.plain import text
 
 DRAFT_CHARS = 400

@@ -16,9 +16,10 @@ def children(pid: int | None = None) -> list[tuple[psutil.Process, list[str]]]:
     return found
 
 
-def alive(process: psutil.Process) -> bool:
-    """Whether it is there, and no zombie."""
+def alive(which: psutil.Process | int) -> bool:
+    """Whether a process, or the one of that number, runs; a dead one that nobody has reaped does not."""
     try:
+        process = psutil.Process(which) if isinstance(which, int) else which
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.doctor.facts import Facts
-from agent.doctor.finding import Finding, counted, lasted, warning
+from agent.doctor.finding import Finding, lasted, warning
+from agent.wording import counted
 
 
 def unlocked(facts: Facts) -> Iterable[Finding]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from agent.doctor.facts import Facts
-from agent.doctor.finding import Finding, Level, counted, fault, warning
+from agent.doctor.finding import Finding, Level, fault, warning
+from agent.wording import counted
 
 BAD_REDIS: tuple[tuple[tuple[int, ...], tuple[int, ...], Level, str], ...] = (
     ((8, 2, 0), (8, 2, 3), Level.FAULT, "XACKDEL can be made to run foreign code (CVE-2025-62507)"),

@@ -35,11 +35,6 @@ def warning(check: str, subject: str, said: str, advice: str, examples: tuple[st
     return Finding(check, Level.WARNING, subject, said, advice, examples)
 
 
-def counted(count: int, what: str, many: str = "") -> str:
-    """`1 run`, `3 runs`, and for irregular ones `many`."""
-    return f"{count} {what if count == 1 else many or what + 's'}"
-
-
 def lasted(seconds: float) -> str:
     """A length of time for people."""
     for unit, size in (("s", 1.0), ("minutes", 60.0), ("hours", 3_600.0), ("days", 86_400.0)):

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from agent import epoch
 from agent.doctor.facts import Facts
-from agent.doctor.finding import Finding, counted, fault, lasted, warning
+from agent.doctor.finding import Finding, fault, lasted, warning
 from agent.epoch import Change, Seen
+from agent.wording import counted
 
 AHEAD = 100
 """A mark that is ahead by less may have grown since the ledger was asked; it grows about twice a second."""

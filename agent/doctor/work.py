@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from agent.doctor.facts import Facts
-from agent.doctor.finding import Finding, counted, fault, lasted, warning
+from agent.doctor.finding import Finding, fault, lasted, warning
 from agent.pauses import of_route
+from agent.wording import counted
 
 KEEP = "keep `cuelight show RUN --json` for a bug report"
 MOST_SHOWN = 20

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.doctor.facts import Facts, Instance
-from agent.doctor.finding import Finding, counted, fault, lasted, warning
+from agent.doctor.finding import Finding, fault, lasted, warning
 from agent.inspection import Backlog, ConsumerLook, RouteLook
 from agent.pauses import of_route
+from agent.wording import counted
 
 
 def unread(facts: Facts) -> Iterable[Finding]:

@@ -23,7 +23,7 @@ from agent.adapters.embedded.child import Child
 from agent.adapters.embedded.valkey import Valkey
 from agent.errors import Misconfigured
 from tests.engines import temporary_directory
-from tests.kin import children
+from tests.kin import alive, children
 
 HOLDER = """
 import sys, threading
@@ -86,14 +86,6 @@ async def kept(urls: EngineUrls) -> tuple[int, bytes | None]:
     await connection.close()
     with redis.Redis.from_url(urls.redis_url) as client:
         return number, client.get("kept")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a dead one that nobody has reaped does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def await_death(pid: int) -> None:

@@ -21,10 +21,9 @@ from agent import settings
 from agent.approvals import Decision
 from agent.cases import Asked, Case, Refused
 from agent.cases.case import closed
-from agent.definition import Agent, BoundAgent, load
+from agent.definition import Agent, BoundAgent
 from agent.effects import AnyEffect, Ask, CallModel, CallTool, Effect
 from agent.envelope import seal
-from agent.errors import Misconfigured
 from agent.events import RequestReceived
 from agent.faults import Fault
 from agent.ports import Begun, Call, Delivery, Ledger, NewRun, Streams
@@ -32,7 +31,7 @@ from agent.prompting import PromptBook
 from agent.testing.chain import Chain
 from agent.testing.clock import HeldClock
 from agent.testing.guard import forbid_live_calls
-from agent.testing.replaying.binding import equipped_as_then
+from agent.testing.replaying.binding import agent_of, bound_as_then
 from agent.testing.replaying.past import Came, Past, is_unknown
 from agent.testing.replaying.recorded import Price, Turns, raised_again
 from agent.testing.replaying.stage import NoArchive
@@ -66,7 +65,7 @@ async def again(
         Unscripted: a question is new, nothing stood in its place, and the script has no line for it.
     """
     book = prompts or PromptBook.here(settings.load().prompts_dir)
-    bound = _bound(case, agent, book)
+    bound = bound_as_then(agent_of(case, agent), case, book)
     ledger = Unhurried(HeldClock(case.run.began_at))
     then = Then(case, Past(case), script or Script(), frozenset(real), ledger.clock)
     doors = Perform(None, None, tools=Tools({bound.name: bound}))  # type: ignore[arg-type]  # it has no other door
@@ -84,16 +83,6 @@ def chain_of(bound: BoundAgent, book: PromptBook, doors: Perform, then: Then, le
     chain = Chain(bound, Now(bound, world, book), _decision(then.case), book)
     chain.ledger = ledger
     return chain
-
-
-def _bound(case: Case, agent: Agent | str | None, book: PromptBook) -> BoundAgent:
-    spec = agent or case.agent.spec
-    if not spec:
-        raise Misconfigured(
-            f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
-        )
-    found = load(spec) if isinstance(spec, str) else spec
-    return equipped_as_then(found.bind(book, case.agent.models or ("recorded",)), case)
 
 
 def new_run(case: Case, bound: BoundAgent) -> NewRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +17,9 @@ from agent.prompting import Prompt, PromptBook
 from agent.tools import McpTool, ToolContext
 from agent.tools.mcp import Found
 
+RECORDED = ("recorded",)
+"""The models of a run that asked none."""
+
 
 def bound_for(case: Case, agent: Agent | str | None = None) -> tuple[BoundAgent, PromptBook]:
     """The agent, as an object or as `module:attribute`; the one that the case names by default.
@@ -24,24 +27,32 @@ def bound_for(case: Case, agent: Agent | str | None = None) -> tuple[BoundAgent,
     Its prompts are those of the case; where it wants another one, that is taken from the prompts that are here. Raises
     `Misconfigured`.
     """
-    spec = agent or case.agent.spec
-    if not spec:
-        raise Misconfigured(
-            f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
-        )
-    found = load(spec) if isinstance(spec, str) else spec
+    found = agent_of(case, agent)
     prompts = [Prompt.from_sources(files, where=f"the case's prompt {name}") for name, files in case.sources.items()]
-    models = case.agent.models or ("recorded",)
     if found.prompt in {prompt.name for prompt in prompts}:
         book = PromptBook.of(prompts)
     else:
         book = PromptBook.here()
         book.start_with(prompts)
-    return equipped_as_then(found.bind(book, models), case), book
+    return bound_as_then(found, case, book), book
 
 
-def equipped_as_then(bound: BoundAgent, case: Case) -> BoundAgent:
-    """The agent, with its tools of MCP servers as the servers told of them then. Nobody is asked about them now."""
+def agent_of(case: Case, agent: Agent | str | None = None) -> Agent:
+    """The agent, as an object or as `module:attribute`; by default the one of the case. Raises `Misconfigured`."""
+    spec = agent or case.agent.spec
+    if not spec:
+        raise Misconfigured(
+            f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
+        )
+    return load(spec) if isinstance(spec, str) else spec
+
+
+def bound_as_then(agent: Agent, case: Case, book: PromptBook, models: Sequence[str] = ()) -> BoundAgent:
+    """The agent with these models, or those of then. Its tools of MCP servers are as the servers told of them then.
+
+    Nobody is asked about them now. Raises `Misconfigured`.
+    """
+    bound = agent.bind(book, tuple(models or case.agent.models or RECORDED))
     tools = [tool for tool in bound.tools.tools.values() if isinstance(tool, McpTool)]
     told = _told(case) if tools else {}
     for tool in tools:

@@ -11,17 +11,16 @@ from pydantic import ValidationError
 from agent import settings
 from agent.cases import Case
 from agent.cases.case import closed
-from agent.definition import Agent, BoundAgent, load
+from agent.definition import Agent, BoundAgent
 from agent.errors import Misconfigured
 from agent.prompting import Prompt, PromptBook
 from agent.prompting.prompt import HEADER
 from agent.request import Request
-from agent.testing.replaying.binding import equipped_as_then
+from agent.testing.replaying.binding import agent_of, bound_as_then
 from agent.testing.replaying.settable import Setting, with_settings
 
 MOST_BYTES = 1_000_000
 """Of a prompt's file."""
-RECORDED = ("recorded",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def staged(case: Case, changes: Changes, here: Sequence[str] | None = None) -> S
     Prompts and models that nobody changed are the case's; with `here`, the models of this service, they are those that
     the service would use here. Raises `Misconfigured` for changes that cannot be.
     """
-    agent, request = with_settings(_agent(case, changes), _request(case), changes.settings)
+    agent, request = with_settings(agent_of(case, changes.agent), _request(case), changes.settings)
     if changes.models:
         agent, request = replace(agent, models=changes.models), request.model_copy(update={"models": ()})
     book = _here() if here is not None else _then(case, agent)
@@ -73,8 +72,7 @@ def staged(case: Case, changes: Changes, here: Sequence[str] | None = None) -> S
         prompt = _prompt(changes.prompt, case, agent, book)
         book.start_with([prompt])
         agent = replace(agent, prompt=prompt.name)
-    bound = agent.bind(book, tuple(here or case.agent.models or RECORDED))
-    return Staged(equipped_as_then(bound, case), book, request)
+    return Staged(bound_as_then(agent, case, book, here or ()), book, request)
 
 
 def _request(case: Case) -> Request:
@@ -82,15 +80,6 @@ def _request(case: Case) -> Request:
         return Request.model_validate_json(closed(case.request))
     except ValidationError as error:
         raise Misconfigured(f"the case's request cannot be read: {error.error_count()} problems") from None
-
-
-def _agent(case: Case, changes: Changes) -> Agent:
-    spec = changes.agent or case.agent.spec
-    if not spec:
-        raise Misconfigured(
-            f"the case does not say where its agent {case.agent.name!r} is: name it as module:attribute"
-        )
-    return load(spec) if isinstance(spec, str) else spec
 
 
 def _here() -> PromptBook:

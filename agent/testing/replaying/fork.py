@@ -37,6 +37,7 @@ from agent.testing.replaying.steps import Step, stand
 from agent.testing.replaying.twin import Unhurried
 from agent.testing.rerun import Served, named
 from agent.tools import Tool
+from agent.wording import counted
 from workers.perform import Models, Perform, Quote
 
 T = TypeVar("T", bound=BaseModel)
@@ -207,12 +208,11 @@ class Forking(Then):
 
     def _why(self, effect: AnyEffect) -> str:
         asked = [it for it in self.case.asked() if it.hash == effect.hash()]
-        times = len(asked)
         told = "it is not on record"
         if asked and all(it.fault is not None and it.fault.kind == BUDGET for it in asked):
             told = "the budget of then did not let it be asked"
-        elif times:
-            told = f"it was asked {times} time{'' if times == 1 else 's'} then, and no more answers to it are on record"
+        elif asked:
+            told = f"it was asked {counted(len(asked), 'time')} then, and no more answers to it are on record"
         return f"{told}, the script has no line for it, and it may not be asked now"
 
     async def _live(self, effect: Effect[T], begun: Begun, perform: Ask) -> T:

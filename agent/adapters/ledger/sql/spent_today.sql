@@ -1,5 +1,6 @@
--- spent_today: what the calls of a model have cost since midnight, UTC. A call that is under way, or
--- whose cost nobody told, counts with the most that it may cost, as in the counters of Redis. Runs that take longer than an hour are looked for while they are open.
+-- spent_today: what the calls of a model have cost since midnight, UTC. A call that is under way, or whose cost nobody told,
+-- counts with the most that it may cost, as in the counters of Redis. Runs that take longer than an hour are looked for
+-- while they are open.
 -- $1 endpoint, $2 model
 with today as (
     select date_trunc('day', clock_timestamp() at time zone 'utc') at time zone 'utc' as begins
