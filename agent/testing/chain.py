@@ -17,7 +17,7 @@ from agent.request import Message, Request
 from agent.testing.approvals import MemoryApprovals
 from agent.testing.cases import case_rows
 from agent.testing.memory import MemoryLedger
-from agent.testing.script import Script
+from agent.testing.script import Script, Unscripted
 from agent.testing.streams import MemoryStreams
 
 BATCH = 100
@@ -73,6 +73,7 @@ class Chain:
 
     async def ask(self, question: str) -> Story:
         """Open a run with one question and take it to its ending. Raises as `run` does."""
+        __tracebackhide__ = True
         return await self.run(Request(messages=(Message(role="user", content=question),)))
 
     async def run(self, request: Request) -> Story:
@@ -82,15 +83,20 @@ class Chain:
             RuntimeError: the run came to no ending: `handle` lost an outcome, or let the deadline pass.
             Unscripted: a step asked what the script does not know.
         """
+        __tracebackhide__ = True
         new = self._new(request)
         return await self.go_on(await self.ledger.open(new))
 
     async def go_on(self, run: str) -> Story:
         """Take a run that was opened, or opened again, to its ending. Raises as `run` does."""
-        while run in self.ledger.work:
-            await self._deliver_all()
-            if not await self._decided(run):
-                self._turn_clock(run)
+        __tracebackhide__ = True
+        try:
+            while run in self.ledger.work:
+                await self._deliver_all()
+                if not await self._decided(run):
+                    self._turn_clock(run)
+        except Unscripted as error:  # it says it all: which part of the chain asked tells nobody more
+            raise error.with_traceback(None) from None
         view = cast(RunView, await self.ledger.view(run, self.ledger.runs[run].new.project))
         happened = await self.ledger.happened(run, view.generation)
         events = tuple(unseal(envelope.sealed, self.agent.catalogue) for envelope in happened)

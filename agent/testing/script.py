@@ -85,7 +85,8 @@ class Script:
             return self._faults.popleft()
         line = self._lines.get(type(effect))
         if line is None:
-            raise Unscripted(f"the script has no line for {effect.type!r}: {effect!r}")
+            known = ", ".join(it.type for it in self._lines) or "nothing"
+            raise Unscripted(f"the script has no line for {effect.type!r}; it has lines for {known}")
         if not isinstance(line, deque):
             return line(effect)
         if not line:

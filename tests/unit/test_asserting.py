@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ import pytest
 
 from agent.adapters.model.book import ModelBook
 from agent.adapters.model.offline import OfflineModel
-from agent.agents import chat
+from agent.agents import chat, documents
 from agent.effects import CallModel
 from agent.errors import Permanent
 from agent.events import AnswerDrafted, RunFailed
@@ -158,3 +159,15 @@ async def test_a_model_is_not_called_on_this_machine_either() -> None:
             await book.call(effect, timeout_s=5.0, headers={})
         assert (await book.call(effect, timeout_s=5.0, headers={})).text == "Noon."
         await book.close()
+
+
+async def test_a_hole_in_a_script_is_told_in_one_sentence_without_what_was_asked_and_who_asked_it() -> None:
+    with pytest.raises(Unscripted) as lacking:
+        await Chain.of(documents, Script(says("Noon."))).ask("How long is the warranty?")
+    assert str(lacking.value) == "the script has no line for 'search'; it has lines for call_model"
+    with pytest.raises(Unscripted) as used_up:
+        await Chain.of(chat, Script({CallModel: []})).ask("When?")
+    assert str(used_up.value) == "the script has no line left for 'call_model', ask 1"
+    for found in (lacking, used_up):
+        shown = "".join(traceback.format_exception(found.value))
+        assert "perform.py" not in shown and "decide.py" not in shown and "During handling" not in shown
